@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 import anyio
 from anyio.abc import TaskStatus
 
+from engine.core.cluster_config import ClusterConfig
 from engine.core.cluster_nodes import NodeReading
 from engine.core.cpu_law import CpuLaw
 from engine.core.engine_events import EngineEvent
@@ -489,6 +490,10 @@ class Workshop:
     in this interpreter. It is imported with the first of them, so its type is not named here."""
     has_threads: bool = True
     """Whether handlers may run on threads; else all of them run on the loop, which stands still meanwhile."""
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    """Where agents connect to."""
+    cores_elsewhere: Callable[[int], None] = lambda _cores: None
+    """Told how many cores the nodes of a cluster have together, each time that changes."""
     watch_nodes: Callable[[Callable[[], Sequence[NodeReading]]], None] = lambda _read: None
     """Has those who watch the engine read there, from now on, which nodes of a cluster are there."""
     commons: dict[str, Any] = field(default_factory=dict)

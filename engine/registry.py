@@ -28,6 +28,7 @@ EXECUTORS: Final[Mapping[str, str]] = {
     "thread": "engine.executors.thread:ThreadExecutor",
     "process": "engine.executors.process.parent.executor:ProcessExecutor",
     "runtime": "engine.executors.runtime_api.executor:RuntimeExecutor",
+    "cluster": "engine.executors.cluster.executor:ClusterExecutor",
 }
 
 POLICIES: Final[Mapping[str, str]] = {

@@ -100,6 +100,7 @@ class Assembly:
             dispatcher=self.dispatcher,
             durable=lambda: self.durable,
             inits=_init_scheduler(config, platform, loop),
+            inits_elsewhere=_init_scheduler(config, platform, loop),
             watch=self.watch,
         )
         self.builder = DeploymentBuilder(parts, executor, endpoint_url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from engine.app.executor_choice import choose
+from engine.app.executor_choice import ELSEWHERE, choose
 from engine.core.cpu_law import CpuLaw
 from engine.core.function import Function
 from engine.executors.process.parent.cpu_limiter import mechanism_here
@@ -38,7 +38,7 @@ def cpu_in_force(functions: Iterable[Function], law: CpuLaw, platform: Platform)
     unlimited: list[str] = []
     for function in functions:
         if (function.cpu or law) == "lambda":
-            is_limited = choose(function, platform).executor == "process"
+            is_limited = choose(function, platform).executor in ("process", *ELSEWHERE)
             (limited if is_limited else unlimited).append(function.name)
     may_come = law == "lambda"  # over the Lambda API
     mechanism = mechanism_here() if limited or may_come else None

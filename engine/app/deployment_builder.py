@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 import anyio
 
 from engine.app.engine_output import EngineOutput
-from engine.app.executor_choice import IN_PROCESS, choose, clash_problems
+from engine.app.executor_choice import ELSEWHERE, IN_PROCESS, choose, clash_problems
 from engine.app.loop_watch import LoopWatch
 from engine.app.python_choice import PythonChooser, line_of
 from engine.config import Config
@@ -39,7 +39,10 @@ from engine.telemetry.function_stats import Levels
 from engine.telemetry.report_lines import log_tail
 from engine.telemetry.stats import Stats
 
-_NEED_REAL_TIME: Final = frozenset(("thread", "process", "runtime"))
+_FORKING: Final = frozenset(("process", *ELSEWHERE))
+"""Executors that have zygotes, here or on nodes."""
+
+_NEED_REAL_TIME: Final = frozenset(("thread", "runtime", *_FORKING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,7 @@ class SharedParts:
         pool: The account's concurrency.
         durable: Returns the durable executions.
         inits: What gives environments their turns to initialise, or None: none has to wait.
+        inits_elsewhere: The same for environments on nodes.
         watch: Watches the loop.
     """
 
@@ -66,6 +70,7 @@ class SharedParts:
     dispatcher: Dispatcher
     durable: Callable[[], Any]
     inits: InitScheduler | None
+    inits_elsewhere: InitScheduler | None
     watch: LoopWatch
 
 
@@ -112,6 +117,8 @@ class DeploymentBuilder:
             say=parts.output.say,
             name_log_stream=parts.output.name_log_stream,
             cpu=parts.config.cpu,
+            cluster=parts.config.cluster,
+            cores_elsewhere=self._set_cores_elsewhere,
             imported_module_for=parts.platform.imported_module_for,
             durable=parts.durable,
             has_threads=parts.platform.has_threads,
@@ -133,9 +140,12 @@ class DeploymentBuilder:
 
     def build(self, function: Function, pool: Pool) -> FunctionDeployment:
         """Make what runs `function`, its concurrency drawn from `pool`. Raises ConfigError."""
-        fleet = self._fleet(function, pool)
-        driver = self._driver(function, fleet)
-        executor = self._executor(function, driver)
+        python = None if self._given is not None else self._python(function)
+        name = self.chosen[function.name] = self._choose(function, python)
+        inits = self._parts.inits_elsewhere if name in ELSEWHERE else self._parts.inits
+        fleet = self._fleet(function, pool, inits)
+        driver = self._driver(function, fleet, inits)
+        executor = self._executor(function, driver, name, python)
         driver.set_executor(executor)
         self._executors.append(executor)
         self._parts.watch.add(executor)
@@ -174,8 +184,12 @@ class DeploymentBuilder:
 
     # ---------------------------------------------------------------- inside
 
-    def _fleet(self, function: Function, pool: Pool) -> Fleet[Invocation]:
-        account, inits = self._parts.config.account, self._parts.inits
+    def _set_cores_elsewhere(self, cores: int) -> None:
+        if self._parts.inits_elsewhere is not None and self._parts.config.init_concurrency is None:
+            self._parts.inits_elsewhere.set_cores(cores)
+
+    def _fleet(self, function: Function, pool: Pool, inits: InitScheduler | None) -> Fleet[Invocation]:
+        account = self._parts.config.account
         return Fleet(
             FleetLimits(
                 provisioned=function.provisioned_concurrency,
@@ -190,7 +204,7 @@ class DeploymentBuilder:
             None if inits is None else inits.turns,
         )
 
-    def _driver(self, function: Function, fleet: Fleet[Invocation]) -> Driver:
+    def _driver(self, function: Function, fleet: Fleet[Invocation], inits: InitScheduler | None) -> Driver:
         parts = self._parts
         return Driver(
             function,
@@ -203,17 +217,16 @@ class DeploymentBuilder:
             pool=parts.pool,
             on_capacity_released=parts.dispatcher.on_capacity_released,
             meter=parts.stats,
-            inits=parts.inits,
+            inits=inits,
         )
 
-    def _executor(self, function: Function, driver: Driver) -> Executor:
+    def _executor(
+        self, function: Function, driver: Driver, name: str, python: PythonInterpreter | None
+    ) -> Executor:
         if self._given is not None:
-            self.chosen[function.name] = "given"
             return self._given(function, driver, self._workshop_for())
-        python = self._python(function)
-        name = self.chosen[function.name] = self._choose(function, python)
         factory = cast("ExecutorFactory", self._executor_class(name))
-        is_async = self._looks_async(function.code, function.handler) if name == "process" else None
+        is_async = self._looks_async(function.code, function.handler) if name in _FORKING else None
         return factory(function, driver, self._workshop_for(python, is_async=is_async))
 
     async def look_at_python(self, function: Function) -> None:
@@ -237,10 +250,13 @@ class DeploymentBuilder:
         return chosen.interpreter
 
     def _choose(self, function: Function, python: PythonInterpreter | None) -> str:
+        if self._given is not None:
+            return "given"
         platform = self._parts.platform
-        name, why_not_process = choose(function, platform, looks=self._looks_async)
+        elsewhere = self._parts.config.cluster.executor
+        name, why_not_process = choose(function, platform, looks=self._looks_async, elsewhere=elsewhere)
         if python is not None and name in IN_PROCESS:
-            name, why_not_process = "process", None
+            name, why_not_process = elsewhere or "process", None
         if function.durable is not None and self._endpoint_url is None and name not in IN_PROCESS:
             # The SDK's checkpoints have nowhere to go but the engine's own interpreter.
             if function.executor != "auto" or python is not None:

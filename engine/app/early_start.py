@@ -37,4 +37,5 @@ def _forks(config: Config, function: Function) -> bool:
     """Whether its environments are forks of the engine's own interpreter."""
     chosen = (config.pythons or {}).get(function.name)
     is_own = chosen is None or chosen.interpreter is None
-    return is_own and choose(function, Platform()).executor == "process"
+    chosen_executor = choose(function, Platform(), elsewhere=config.cluster.executor).executor
+    return is_own and chosen_executor == "process"

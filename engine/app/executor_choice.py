@@ -18,6 +18,9 @@ from engine.runtime.platform import Platform
 IN_PROCESS: Final = ("loop", "thread")
 """Executors that run handlers in the engine's own interpreter."""
 
+ELSEWHERE: Final = ("cluster",)
+"""Executors that run handlers on other nodes, in processes there."""
+
 
 class Choice(NamedTuple):
     """An executor's name; `why_not_process` says in a few words what forbids the better one, or is None."""
@@ -62,6 +65,7 @@ def choose(
     platform: Platform,
     unavailable: Callable[[], str | None] = support.unavailable,
     looks: Callable[[str, str], bool | None] = looks_async,
+    elsewhere: str | None = None,
 ) -> Choice:
     """The executor of `function`: the one it names, or what `auto` stands for here. Imports no handler.
 
@@ -69,16 +73,20 @@ def choose(
     `async def`, and process for every other, also where the source does not tell (decorated, imported, made
     by a call): process runs both kinds. Where no process can be forked (`unavailable` says why) it is thread,
     and so it is where `platform` has no processes, in a test. On virtual time all handlers run on the loop.
-    `looks` reads the source, by code folder and handler.
+    `looks` reads the source, by code folder and handler. `elsewhere`: where there is a cluster, what runs
+    there, in place of process, what does not ask for process itself; functions that clients create are such.
     """
     if function.executor != "auto":
-        return Choice(function.executor)
+        stays = elsewhere is None or function.executor != "process" or not function.is_package
+        return Choice(function.executor if stays else elsewhere or "")
     if function.bootstrap or EXEC_WRAPPER in function.environment:
         return Choice("runtime")
     if not platform.has_threads or looks(function.code, function.handler):
         return Choice("loop")
     if not platform.has_processes:
         return Choice("thread")
+    if elsewhere is not None:
+        return Choice(elsewhere)
     reason = unavailable()
     return Choice("process") if reason is None else Choice("thread", reason)
 

@@ -146,15 +146,17 @@ def with_pythons(config: Config) -> Config:
         raise ConfigError(tuple(problems))
     pythons.pop(_TO_COME.name, None)
     if any(chosen.interpreter is not None for chosen in pythons.values()):
-        config = config.changed(lambda function: _in_a_process(function, pythons[function.name]))
+        config = config.changed(
+            lambda function: _in_a_process(function, pythons[function.name], config.cluster.executor)
+        )
     warnings = (*config.warnings, *chooser.notes)
     return replace(config, pythons=MappingProxyType(pythons), warnings=warnings)
 
 
-def _in_a_process(function: Function, chosen: ChosenPython) -> Function:
+def _in_a_process(function: Function, chosen: ChosenPython, elsewhere: str | None) -> Function:
     if chosen.interpreter is None or choose(function, Platform()).executor not in IN_PROCESS:
         return function
-    return replace(function, executor="process")
+    return replace(function, executor=elsewhere or "process")
 
 
 def python_lines(config: Config) -> Iterator[str]:

@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 from engine.version import VERSION
 
 COMMANDS: Final[Mapping[str, str]] = {
+    "agent": "Host environments on this machine for the engine at HOST:PORT, until a signal ends it.",
     "check": "Validate FILE and print what would run.",
     "cost": "Price a month of invocations: Lambda, and what stands before and around it.",
     "dashboards": "Write what Grafana and Prometheus need to watch an engine: dashboards, jobs, rules.",

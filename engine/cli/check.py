@@ -95,7 +95,7 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
         "functions": [
             {
                 **{key: getattr(function, key) for key in keys},
-                "runs_on": choose(function, Platform()).executor,
+                "runs_on": choose(function, Platform(), elsewhere=config.cluster.executor).executor,
                 "runs_in": _interpreter(config, function),
                 "events": bound[function.name],
             }
@@ -120,7 +120,7 @@ def _dumped(tables: Mapping[str, SettingsTable]) -> dict[str, Any]:
 
 def print_table(config: Config, out: TextIO, *, boxed: bool) -> None:
     """One row a function: boxed for people, aligned columns of any width for pipes."""
-    rows = [_row(function) for function in config.functions]
+    rows = [_row(function, config.cluster.executor) for function in config.functions]
     if boxed:
         _print_boxed(rows, out)
         return
@@ -140,8 +140,8 @@ def _print_boxed(rows: Sequence[tuple[str, ...]], out: TextIO) -> None:
     Console(file=out).print(table)
 
 
-def _row(function: Function) -> tuple[str, ...]:
-    executor = choose(function, Platform()).executor
+def _row(function: Function, elsewhere: str | None) -> tuple[str, ...]:
+    executor = choose(function, Platform(), elsewhere=elsewhere).executor
     if function.executor == "auto":
         executor += " (auto)"
     cells = (

@@ -31,6 +31,7 @@ from engine.runtime.output import StandardOutput
 @click.option("--http", metavar="HOST:PORT", help="HTTP events; default 127.0.0.1:3000, port 0 picks one")
 @click.option("--aws", metavar="HOST:PORT", help="AWS clients (AWS_ENDPOINT_URL); default 127.0.0.1:4566")
 @click.option("--admin", metavar="HOST:PORT", help="metrics and status; default 127.0.0.1:9464")
+@click.option("--cluster", metavar="HOST:PORT", help="run functions on nodes, whose agents connect there")
 @click.option(
     "--executor",
     metavar="NAME",

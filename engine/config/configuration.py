@@ -16,7 +16,14 @@ from engine.config.listeners import EXPOSES, FULL_CONSOLE_EXPOSES, Listener
 from engine.config.problems import Place, Problem, dotted, refuse, show, validated
 from engine.config.programs import program_problems
 from engine.config.resources import RESOURCE_TABLES, Resources, destinations, resources
-from engine.config.settings import FUNCTION_NAME, FUNCTION_NAME_RULE, EngineSettings, FunctionSettings
+from engine.config.settings import (
+    FUNCTION_NAME,
+    FUNCTION_NAME_RULE,
+    ClusterSettings,
+    EngineSettings,
+    FunctionSettings,
+)
+from engine.core.cluster_config import ClusterConfig
 from engine.core.cpu_law import CpuLaw
 from engine.core.function import Account, Function
 from engine.core.lambda_prices import price_sheet
@@ -34,7 +41,7 @@ CATCH_ALL: Final[Mapping[str, Any]] = MappingProxyType(
 )
 """What the only function of a configuration gets if it names no event: every route, like a Function URL."""
 
-_TABLES: Final = ("engine", "functions", *RESOURCE_TABLES)
+_TABLES: Final = ("engine", "functions", "cluster", *RESOURCE_TABLES)
 _Resolver = Callable[[Kind, str], type[Any]]
 """`registry.resolve`, which is asked once for each name."""
 _SUMMED: Final = {"reserved_concurrency", "provisioned_concurrency", "functions"}
@@ -70,6 +77,7 @@ class Config:
         cpu: Whose CPU the environments of functions have that do not say.
         hosts: Further names that clients call the listeners by.
         allowed_origins: Origins of web pages that may use all listeners.
+        cluster: Where agents connect to, and whether functions run on nodes that do not say otherwise.
     """
 
     account: Account
@@ -96,6 +104,7 @@ class Config:
     console: Literal["auto", "full", "numbers"] = "auto"
     logs_mb: int = 0
     durable_mb: int = 256
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
 
     @property
     def console_is_full(self) -> bool:
@@ -171,6 +180,7 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
     problems += [problem for problem, refused in findings if refused]
     notes = tuple(f"{origin.spell(place)}: {text}" for (place, text), refused in findings if not refused)
     known = resources(document, functions, engine.account() if engine is not None else Account(), problems)
+    cluster = _cluster(document, origin, problems)
     if engine is not None:
         problems += _listener_problems(engine, origin.listen)
         for number, name in enumerate(engine.observers):
@@ -203,6 +213,27 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
         python=engine.python and os.path.abspath(os.path.join(origin.folder, engine.python)),
         state_dir=engine.state_dir and os.path.abspath(os.path.join(origin.folder, engine.state_dir)),
         partner=engine.partner,
+        cluster=cluster,
+    )
+
+
+def _cluster(document: Mapping[str, Any], origin: DocumentOrigin, problems: list[Problem]) -> ClusterConfig:
+    """The table `[cluster]`; where there is none, only functions that name the executor run on nodes."""
+    table = document.get("cluster")
+    if table is None:
+        return ClusterConfig()
+    if not isinstance(table, Mapping):
+        problems.append(Problem(("cluster",), f"{show(table)} is not a table"))
+        return ClusterConfig()
+    settings = validated(ClusterSettings, table, ("cluster",), problems)
+    if settings is None:
+        return ClusterConfig()
+    file = settings.secret_file
+    return ClusterConfig(
+        host=settings.listen.host,
+        port=settings.listen.port,
+        secret_file=file and os.path.abspath(os.path.join(origin.folder, file)),
+        executor="cluster",
     )
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 from engine.config.listeners import Listener, parse_listener
 from engine.config.problems import show
+from engine.core.cluster_config import PORT
 from engine.core.cpu_law import CpuLaw
 from engine.core.destinations import Role, expanded, problem
 from engine.core.function import Account, DurableConfig, Function
@@ -342,6 +343,19 @@ class EngineSettings(SettingsTable):
     def listeners(self) -> dict[str, Listener]:
         """Listener name to address."""
         return {"http": self.http, "aws": self.aws, "admin": self.admin}
+
+
+class ClusterSettings(SettingsTable):
+    """`[cluster]`: functions run on nodes, each with an agent that connects here.
+
+    Attributes:
+        listen: `HOST:PORT` where agents connect to.
+        secret_file: File with what agents have to know; absent = it is in `ENGINE_CLUSTER_SECRET`, and
+            without one only this machine can be listened on.
+    """
+
+    listen: Address = Listener("127.0.0.1", PORT)
+    secret_file: Annotated[str, Check(_folder)] | None = None
 
 
 class DurableSettings(SettingsTable):

@@ -86,6 +86,10 @@ class InitTurns:
         """How many computing inits may run at a time."""
         return self._room // _CORE
 
+    def set_cores(self, cores: int) -> None:
+        """Let so many computing inits run at a time from now on, 1 or more: nodes have come or gone."""
+        self._room = cores * _CORE
+
     @property
     def contended(self) -> bool:
         """Whether a fleet waits for its turn."""

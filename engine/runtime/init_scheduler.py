@@ -31,6 +31,11 @@ class InitScheduler:
         self._timer: asyncio.TimerHandle | None = None
         self._is_beginning = False
 
+    def set_cores(self, cores: int) -> None:
+        """Let as many inits compute at a time as there are cores, one at least."""
+        self.turns.set_cores(max(1, cores))
+        self.begin_waiting()
+
     def add(self, fleet: Hashable, initialiser: Initialiser) -> None:
         """Call `initialiser.begin_init` whenever it is the turn of `fleet`."""
         self._initialisers[fleet] = initialiser

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import shutil
 import sys
+import tempfile
 import threading
 import types
 from collections.abc import Callable, Mapping
@@ -21,6 +23,7 @@ from engine.ports import ExecutorFactory
 from engine.registry import EXECUTORS
 from engine.runtime.platform import new_event_loop
 from engine.testing import Act, VirtualTimeLoop, scripted_executor, virtual_platform
+from tests.local_agents import LocalAgents, executor_with
 
 COMMON = """
 import os, sys, contract_props as props
@@ -89,7 +92,7 @@ def handler(event, context):
 
 SIGNS = """
 import fcntl, os
-_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_FOLDER = {folder!r}
 imported = []
 
 def began(_event):
@@ -114,19 +117,19 @@ class gate:
 
 
 class Signs:
-    """The test's side of it: files in the code folder."""
+    """The test's side of it: files in the code folder, or in one that is seen as it is on nodes too."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, code: Path, folder: Path | None = None) -> None:
+        self.folder = folder = folder or code
         self._seen = {"begun": 0, "over": 0}
         self._gate = (folder / "gate").open("w")
         fcntl.flock(self._gate, fcntl.LOCK_EX)
-        (folder / "contract_props.py").write_text(SIGNS)
+        (code / "contract_props.py").write_text(SIGNS.replace("{folder!r}", repr(str(folder))))
 
     async def wait(self, name: str, count: int, at_most_s: float = 20) -> None:
         """Until `count` more handlers have left that sign, or until that is hopeless."""
         self._seen[name] += count
-        file = self._folder / name
+        file = self.folder / name
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(at_most_s):
                 while not file.exists() or file.stat().st_size < self._seen[name]:
@@ -264,6 +267,12 @@ def _process(props: Props, folder: object) -> Play:
     return Play("process", props, folder, None, False, 0.5, most=200, signs=Signs(folder))
 
 
+def _cluster(props: Props, folder: object) -> Play:
+    factory = executor_with(LocalAgents(folder.parent / "nodes", 1))
+    shared = Path(tempfile.mkdtemp(dir="/dev/shm"))  # not below /tmp, where each environment has its own
+    return Play("cluster", props, folder, factory, False, 0.5, most=200, signs=Signs(folder, shared))
+
+
 def _scripted(props: Props, folder: object) -> Play:
     return Play("scripted", props, folder, scripted_executor(act=scripted_act), True, 3.0)
 
@@ -273,10 +282,11 @@ PLAYS: Mapping[str, Callable[[Props, object], Play]] = {
     "thread": _thread,
     "process": _process,
     "runtime": _runtime,
+    "cluster": _cluster,
     "scripted": _scripted,
 }
 
-REAL = {"thread", "process", "runtime"}
+REAL = {"thread", "process", "runtime", "cluster"}
 """Those that are played on the real clock."""
 
 DIFFERENCES = {
@@ -289,12 +299,14 @@ DIFFERENCES = {
     "init once": {
         "scripted": "runs no code",
         "process": "repeats an init that failed inside its first invocation, as AWS does",
+        "cluster": "repeats an init that failed inside its first invocation, as AWS does",
     },
     "own module": {
         "scripted": "runs no code",
         "loop": "environments on the loop share one instance of the module",
         "process": "each environment is a process, and the module is simply `app` in all of them",
         "runtime": "each environment is a process, and the module is simply `app` in all of them",
+        "cluster": "each environment is a process, and the module is simply `app` in all of them",
     },
 }
 """What an executor is excused from, and why. A test asks for what it needs by one of these words."""
@@ -341,6 +353,8 @@ def play(request, tmp_path):
     play.write()
     yield play
     play.release()
+    if play.name == "cluster":
+        shutil.rmtree(play.signs.folder)
     del sys.modules["contract_props"]
 
 
@@ -354,6 +368,9 @@ class Recorder:
 
     def __init__(self) -> None:
         self.facts: asyncio.Queue[tuple] = asyncio.Queue()
+
+    def placed(self, _env_id: int, _node: str) -> None:
+        """It is somewhere."""
 
     def ready(self, env_id: int, _init_s: float) -> None:
         self.facts.put_nowait(("ready", env_id))

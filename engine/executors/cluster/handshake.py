@@ -15,7 +15,7 @@ import hmac
 import secrets
 from collections.abc import Callable
 from struct import Struct
-from typing import Final
+from typing import Final, cast
 
 from engine.errors import EngineError
 from engine.executors.cluster.protocol import (
@@ -73,9 +73,8 @@ class EngineHandshake(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Challenge the peer."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(MAGIC + self._nonce)
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its classes
+        self._transport.write(MAGIC + self._nonce)
 
     def data_received(self, data: bytes) -> None:
         """Judge the hello once it is complete."""
@@ -142,7 +141,10 @@ class EngineHandshake(asyncio.Protocol):
 
 
 class AgentHandshake(asyncio.Protocol):
-    """The agent's side: `done` gives what came after the welcome, or says why there was none."""
+    """The agent's side: `done` gives the connection, or says why the engine is none or would not have it.
+
+    Whoever gets it sets another protocol at once, and gives that what `rest` returns.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, secret: bytes, details: AgentDetails) -> None:
         self._secret = secret
@@ -152,12 +154,11 @@ class AgentHandshake(asyncio.Protocol):
         self._received = b""
         self._transport: asyncio.Transport | None = None
         self._timer = loop.call_later(HELLO_S, self._fail, "it said nothing that an engine says")
-        self.done: asyncio.Future[tuple[asyncio.Transport, bytes]] = loop.create_future()
+        self.done: asyncio.Future[asyncio.Transport] = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the challenge."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its classes
 
     def data_received(self, data: bytes) -> None:
         """Answer the challenge, then judge the welcome."""
@@ -172,6 +173,10 @@ class AgentHandshake(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """The engine has gone, or would not have this agent."""
         self._fail(str(error) if error is not None else "it closed the connection")
+
+    def rest(self) -> bytes:
+        """What has come after the welcome."""
+        return self._received
 
     def _answer(self) -> None:
         challenge = len(MAGIC) + NONCE_BYTES
@@ -200,7 +205,8 @@ class AgentHandshake(asyncio.Protocol):
         else:
             self._timer.cancel()
             transport, self._transport = self._transport, None
-            self.done.set_result((transport, received[size:]))
+            self._received = received[size:]
+            self.done.set_result(transport)
 
     def _fail(self, reason: str) -> None:
         transport, self._transport = self._transport, None

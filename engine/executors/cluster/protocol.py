@@ -20,7 +20,9 @@ from typing import Any, Final, NamedTuple
 MAGIC: Final = b"ENGINE-CLUSTER-1"
 NONCE_BYTES: Final = 32
 INCARNATION_BYTES: Final = 16
-PROOF_BYTES: Final = hashlib.sha256().digest_size
+PROOF_BYTES: Final = 32
+DIGEST_BYTES: Final = 32
+"""Of SHA-256, as proofs are."""
 
 BEAT_S: Final = 0.25
 """Seconds from one sign of life to the next, both ways."""
@@ -42,7 +44,7 @@ MAX_BODY_BYTES: Final = 32 << 20
 """Of one frame, put together: four times what an invocation may take or give."""
 
 # ---------------------------------------------------------------- both ways
-BEAT: Final = 0  # agent: a `Load`
+BEAT: Final = 0  # engine: its number (u32); agent: a `Load`
 BYE: Final = 1  # the session ends: the engine closes; agent: nothing runs here any more
 STREAM_DATA: Final = 2  # of a tunnelled connection
 STREAM_END: Final = 3  # nothing more will be sent on it; with a body: it is closed both ways
@@ -76,6 +78,7 @@ SAY: Final = 45
 LEAVING: Final = 46  # give this node no more work, and take away what is there
 STREAM_OPEN: Final = 47
 USE: Final = 48  # what running inits have had of the CPU
+NEED: Final = 49  # a digest whose code does not lie here
 
 MORE: Final = 0x80
 """A flag of the operation: the body goes on in the next frame of this channel."""
@@ -83,8 +86,8 @@ MORE: Final = 0x80
 HEAD: Final = Struct("<IBI")
 """Size of what follows it, operation, channel."""
 
-STARTED: Final = Struct("<IB")
-PROVISIONED: Final = 1
+STARTED: Final = Struct("<I?")
+"""Of START and REPEAT: channel of the function, whether it is provisioned."""
 INIT: Final = Struct("<dI")
 """Seconds of the init, NaN where it is part of the first invocation; KB the next one is expected to take."""
 SECONDS: Final = Struct("<d")
@@ -99,12 +102,18 @@ class Load(NamedTuple):
     """What a node has left.
 
     Attributes:
-        available_kb: Memory that can still be taken; what is promised to those that initialise is taken off.
+        available_kb: Memory that can still be taken.
         limit_kb: The tightest limit on it; 0 where the kernel does not say.
+        at_work: CPUs that are at work.
+        echo: Number of the engine's last sign of life.
+        echoed_s: Seconds since that came.
     """
 
     available_kb: int
     limit_kb: int
+    at_work: float
+    echo: int
+    echoed_s: float
 
     def pack(self) -> bytes:
         """As a body."""
@@ -116,19 +125,20 @@ class Load(NamedTuple):
         return cls(*_LOAD.unpack(body))
 
 
-_LOAD: Final = Struct("<QQ")
+_LOAD: Final = Struct("<QQfId")
 
 
 class AgentDetails(NamedTuple):
     """What an agent says of itself and its node.
 
     Attributes:
-        agent: Drawn when the agent started: the same one comes again after a cut, another one after a restart.
+        agent: Drawn when the agent started: the same comes again after a cut, and another after a restart.
         node: Name of the node.
         version: The engine's.
         python: Major, minor and micro of what handlers run in.
         cores: How many the agent may use.
         memory_mb: The tightest limit on memory; 0 where the kernel does not say.
+        own_tmp: Whether environments there have a `/tmp` of their own.
     """
 
     agent: str
@@ -137,6 +147,7 @@ class AgentDetails(NamedTuple):
     python: str
     cores: int
     memory_mb: int
+    own_tmp: bool
 
     def encode(self) -> bytes:
         """As JSON."""

@@ -58,7 +58,8 @@ def _bytes(text: str | None) -> bytes:
     return b"" if text is None else text.encode("utf-8", "surrogateescape")
 
 
-def _unpack_request(frame: bytes) -> RequestFrame:
+def unpack_request(frame: bytes) -> RequestFrame:
+    """The request that `frame` is, its size included."""
     _, number, deadline_s, name, version, trace, client = _REQUEST.unpack_from(frame)
     at = _REQUEST_HEAD + name
     request_id = frame[_REQUEST_HEAD:at].decode()
@@ -87,7 +88,7 @@ class FrameReader:
         """Block until the next request; None at the end of the stream. Requests must come one at a time."""
         data = self._connection.recv(_USUAL_BYTES)  # a larger buffer would be mapped and unmapped each time
         if len(data) >= _REQUEST_HEAD and _SIZE.unpack_from(data)[0] + 4 == len(data):
-            return _unpack_request(data)
+            return unpack_request(data)
         return self._long(data) if data else None
 
     def _long(self, data: bytes) -> RequestFrame | None:
@@ -105,7 +106,7 @@ class FrameReader:
                 if not size:
                     return None
                 at += size
-        return _unpack_request(bytes(whole))
+        return unpack_request(bytes(whole))
 
     def parse(self, data: bytes) -> Iterator[RequestFrame]:
         """The requests that `data` completes."""
@@ -114,7 +115,7 @@ class FrameReader:
         while len(partial) >= 4 and len(partial) >= (size := _SIZE.unpack_from(partial)[0] + 4):
             frame = bytes(memoryview(partial)[:size])
             del partial[:size]
-            yield _unpack_request(frame)
+            yield unpack_request(frame)
 
 
 # ---------------------------------------------------------------- environment: child -> engine

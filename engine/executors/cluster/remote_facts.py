@@ -1,0 +1,147 @@
+"""What the process executor of one function on a node tells: sent to the engine as frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from engine.core.engine_events import EngineEvent
+from engine.core.error_bodies import InitFailure, response_too_large_body
+from engine.core.event import Event
+from engine.core.invocation import Invocation, Result
+from engine.core.outcome import Outcome, Status
+from engine.core.payload_limits import MAX_RESPONSE_BYTES
+from engine.executors.cluster import protocol as wire
+from engine.executors.cluster.connection import Connection
+from engine.executors.cluster.messages import write_event, write_failure
+from engine.executors.process.admission import Need
+from engine.executors.process.protocol import unpack_request
+
+_CODES: Final = {status: number for number, status in enumerate(Status)}
+_NOT_A_NUMBER: Final = math.nan
+_CHARACTERS: Final = wire.PIECE_BYTES // 4 - wire.NUMBER.size
+"""Of output, in one frame: a character has four bytes at most."""
+
+
+class RelayedInvocation(Invocation):
+    """An invocation that the engine has sent.
+
+    Attributes:
+        channel: The environment that it is for.
+        number: The engine's for it.
+    """
+
+    __slots__ = ("channel", "number")
+
+    def __init__(self, channel: int, request: bytes, function: str, now_s: float) -> None:
+        """`request`: a frame whose deadline is the time that is left."""
+        number, left_s, request_id, qualifier, trace_id, client_context, payload = unpack_request(request)
+        event = Event(function, payload, request_id, now_s)
+        event.qualifier, event.trace_id, event.client_context = qualifier, trace_id, client_context
+        super().__init__(event, _ignore)
+        self.channel = channel
+        self.number = number
+        self.deadline_s = now_s + left_s
+
+
+class RemoteFacts:
+    """The `Facts` of one function on a node. An environment's number is that of its channel."""
+
+    def __init__(self, connection: Connection, channel: int, gone: Callable[[int], object]) -> None:
+        """`channel`: the function's. `gone` is called with the number of an environment that is gone."""
+        self._send = connection.send
+        self._channel = channel
+        self._gone = gone
+        self.provisioned: set[int] = set()
+        """Environments that are not given up: provisioned concurrency keeps them."""
+        self.need = Need("", 0)
+        """What an environment takes, as the executor measures it."""
+
+    def placed(self, env_id: int, node: str) -> None:
+        """Not told here: the engine knows."""
+
+    def ready(self, env_id: int, init_s: float | None) -> None:
+        """See `Facts`."""
+        need_kb = self.need.kb(0) if self.need.init_kb else 0
+        self._send(wire.READY, env_id, wire.INIT.pack(_NOT_A_NUMBER if init_s is None else init_s, need_kb))
+
+    def initialised(self, env_id: int) -> None:
+        """See `Facts`."""
+        self._send(wire.INITIALISED, env_id)
+
+    def waits(self, env_id: int) -> None:
+        """See `Facts`."""
+        self._send(wire.WAITS, env_id)
+
+    def hold(self) -> None:
+        """See `Facts`."""
+        self._send(wire.HOLD, self._channel)
+
+    def resume(self) -> None:
+        """See `Facts`."""
+        self._send(wire.RESUME, self._channel)
+
+    def give_up(self, env_id: int) -> bool:
+        """Ask the engine to end it; see `Facts`."""
+        if env_id in self.provisioned:
+            return False
+        self._send(wire.GIVE_UP, env_id)
+        return True
+
+    def failed(self, env_id: int, failure: InitFailure, init_s: float) -> None:
+        """See `Facts`."""
+        self._send(wire.FAILED, env_id, wire.SECONDS.pack(init_s), write_failure(failure))
+        self._gone(env_id)
+
+    def succeeded(self, invocation: Invocation, body: bytes, raw: bool = False, /) -> None:  # noqa: FBT001, FBT002
+        """See `Facts`."""
+        self.ended(invocation, Result(Status.SUCCESS, body, raw))
+
+    def ended(self, invocation: Invocation, result: Result) -> None:
+        """See `Facts`. A result that nobody would be given is not sent."""
+        assert isinstance(invocation, RelayedInvocation)
+        status, body, raw, memory_mb, error_type = result
+        if len(body) > MAX_RESPONSE_BYTES:
+            status, body, raw = Status.ERROR, response_too_large_body(), False
+        name = b"" if error_type is None else error_type.encode()[:255]
+        memory = 0 if memory_mb is None else memory_mb + 1
+        head = wire.RESULT.pack(invocation.number, _CODES[status], raw, memory, len(name))
+        self._send(wire.ENDED, invocation.channel, head + name, body)
+        if result.ends_environment:
+            self._gone(invocation.channel)
+
+    def died(self, env_id: int) -> None:
+        """See `Facts`."""
+        self._send(wire.DIED, env_id)
+        self._gone(env_id)
+
+    # ---------------------------------------------------------------- what a `Workshop` takes
+
+    def output(self, invocation: Invocation | None, text: str) -> None:
+        """Send what a handler wrote, before whatever is told afterwards."""
+        channel, number = 0, 0
+        if isinstance(invocation, RelayedInvocation):
+            channel, number = invocation.channel, invocation.number
+        head = wire.NUMBER.pack(number)
+        for at in range(0, len(text), _CHARACTERS):
+            part = text[at : at + _CHARACTERS].encode("utf-8", "surrogatepass")
+            self._send(wire.OUTPUT, channel, head + part)
+
+    def name_log_stream(self, _function: str, _version: str, env_id: int, name: str) -> None:
+        """Send what an environment tells its handler to be its log stream."""
+        self._send(wire.LOG_STREAM, env_id, name.encode())
+
+    def notify(self, event: EngineEvent) -> None:
+        """Send an engine event."""
+        body = write_event(event)
+        if body is not None:
+            self._send(wire.NOTICE, self._channel, body)
+
+    def log(self, invocation: Invocation, text: str) -> None:
+        """Send what the runtime itself writes to an invocation's log."""
+        self.output(invocation, text)
+
+
+def _ignore(_outcome: Outcome) -> None:
+    """The engine answers."""

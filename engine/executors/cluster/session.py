@@ -1,0 +1,369 @@
+"""What an agent runs for one engine, from its welcome to the end of the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from engine.core.error_bodies import InitFailure
+from engine.core.python_interpreter import PythonInterpreter
+from engine.executors.cluster import protocol as wire
+from engine.executors.cluster.code_archive import CodeError
+from engine.executors.cluster.code_cache import CodeArchive, CodeCache
+from engine.executors.cluster.connection import Connection
+from engine.executors.cluster.messages import FunctionMessage
+from engine.executors.cluster.remote_facts import RelayedInvocation, RemoteFacts
+from engine.executors.process.parent.executor import ProcessExecutor
+from engine.executors.python_probe import UnusablePython, interpreter_at
+from engine.machine.memory import MemoryGauge
+from engine.ports import Workshop
+
+_USE_TICKS: Final = 8
+"""Running inits that are told of in one sign of life, at most, are so many times eight."""
+
+
+class _HostedFunction:
+    """A function at one state of its code, on this node."""
+
+    def __init__(self, message: FunctionMessage, facts: RemoteFacts) -> None:
+        self.message = message
+        self.facts = facts
+        self.executor: ProcessExecutor | None = None
+        self.failure: InitFailure | None = None
+        """Why none of its environments can be started here."""
+        self.pending: dict[int, bool] = {}
+        """Environments that wait for the code, and whether they are provisioned."""
+        self.name = message.function.name
+
+
+class Session:
+    """One connection to an engine, and the environments that it has had started."""
+
+    def __init__(self, workshop: Workshop, cache: CodeCache, transport: asyncio.Transport) -> None:
+        """`workshop`: what all executors here have in common, in all sessions."""
+        self._workshop = workshop
+        self._loop = workshop.loop
+        self._now = workshop.clock.now
+        self._cache = cache
+        self._functions: dict[int, _HostedFunction] = {}
+        self._owners: dict[int, _HostedFunction] = {}  # by environment
+        self._archives: dict[bytes, CodeArchive] = {}
+        self._awaited: dict[bytes, None] = {}  # digests that were asked for
+        self._installing: set[asyncio.Task[None]] = set()
+        self._closing: list[ProcessExecutor] = []
+        self._read_memory = MemoryGauge().read
+        self._cpu = CpuAtWork()
+        self._echo = 0
+        self._echo_s = self._now()
+        self._is_leaving = False
+        self.reason = ""
+        """Why it is over."""
+        self.is_over = asyncio.Event()
+        self.is_idle = asyncio.Event()
+        """Set whenever no environment is left."""
+        self.connection = Connection(self._loop, workshop.clock, transport, self, must_run=True)
+        self._takes: dict[int, Callable[[int, bytes], object]] = {
+            wire.BEAT: self._beat,
+            wire.RUN: self._run,
+            wire.START: self._start,
+            wire.STOP: self._stop,
+            wire.REPEAT: self._repeat,
+            wire.FUNCTION: self._function,
+            wire.CLOSE: self._close_function,
+            wire.CODE: self._code,
+            wire.CODE_END: self._code_end,
+            wire.BYE: self._bye,
+        }
+        transport.set_protocol(self.connection)
+        self._send_known()
+
+    # ---------------------------------------------------------------- life
+
+    def leave(self) -> None:
+        """Have the engine take away what runs here; `is_idle` is set when nothing is left."""
+        if not self._is_leaving:
+            self._is_leaving = True
+            self.connection.send(wire.LEAVING, 0)
+            self._look_idle()
+
+    async def close(self) -> None:
+        """End all environments; returns when they have ended."""
+        for function in self._functions.values():
+            if function.executor is not None:
+                self._close_executor(function)
+        self._functions.clear()
+        self._owners.clear()
+        for executor in self._closing:
+            await executor.wait_closed()
+        for task in self._installing:
+            task.cancel()
+        for archive in self._archives.values():
+            archive.drop()
+
+    def _close_executor(self, function: _HostedFunction) -> None:
+        if function.executor is not None:
+            self._closing.append(function.executor)
+            function.executor.close()
+            self._cache.release(function.message.digest)
+
+    # ---------------------------------------------------------------- FrameHandler
+
+    def take(self, operation: int, channel: int, body: bytes) -> None:
+        """See `FrameHandler`."""
+        self._takes[operation](channel, body)
+
+    def beat(self) -> bytes:
+        """See `FrameHandler`."""
+        memory = self._read_memory()
+        available_kb, limit_kb = (0, 0) if memory is None else memory
+        now_s = self._now()
+        self._tell_use()
+        return wire.Load(
+            available_kb, limit_kb, self._cpu.since_last(now_s), self._echo, now_s - self._echo_s
+        ).pack()
+
+    def silent(self, for_s: float) -> None:
+        """End everything when the engine has been silent for so long that it counts as gone."""
+        if for_s >= wire.ORPHANED_S:
+            self.connection.lose(f"nothing was heard of the engine for {wire.ORPHANED_S:g} s")
+
+    def lost(self, reason: str) -> None:
+        """See `FrameHandler`."""
+        self.reason = reason
+        self.is_over.set()
+        self.is_idle.set()
+
+    # ---------------------------------------------------------------- what the engine sends
+
+    def _beat(self, _channel: int, body: bytes) -> None:
+        [self._echo] = wire.NUMBER.unpack(body)
+        self._echo_s = self._now()
+
+    def _run(self, channel: int, body: bytes) -> None:
+        owner = self._owners.get(channel)
+        if owner is not None and owner.executor is not None:
+            owner.executor.run(channel, RelayedInvocation(channel, body, owner.name, self._now()))
+
+    def _start(self, channel: int, body: bytes) -> None:
+        number, is_provisioned = wire.STARTED.unpack(body)
+        function = self._functions[number]
+        self._owners[channel] = function
+        self.is_idle.clear()
+        if is_provisioned:
+            function.facts.provisioned.add(channel)
+        if function.executor is not None:
+            (function.executor.provision if is_provisioned else function.executor.start)(channel)
+        elif function.failure is not None:
+            self._fail(function, channel, function.failure)
+        else:
+            function.pending[channel] = is_provisioned
+
+    def _repeat(self, channel: int, body: bytes) -> None:
+        number, _ = wire.STARTED.unpack(body)
+        function = self._functions[number]
+        self._owners[channel] = function
+        self.is_idle.clear()
+        if function.executor is None:
+            self._fail(function, channel, function.failure or InitFailure("Sandbox.Failure", "no code"))
+        else:
+            function.executor.repeat(channel)
+
+    def _stop(self, channel: int, _body: bytes) -> None:
+        function = self._owners.get(channel)
+        if function is None:
+            return
+        function.pending.pop(channel, None)
+        if function.executor is not None:
+            function.executor.stop(channel)
+        self.forget(channel)
+
+    def forget(self, channel: int) -> None:
+        """An environment is gone."""
+        function = self._owners.pop(channel, None)
+        if function is not None:
+            function.facts.provisioned.discard(channel)
+        self._look_idle()
+
+    def _look_idle(self) -> None:
+        if not self._owners:
+            self.is_idle.set()
+
+    def _fail(self, function: _HostedFunction, channel: int, failure: InitFailure) -> None:
+        function.facts.failed(channel, failure, 0.0)
+        self.forget(channel)
+
+    def _close_function(self, channel: int, _body: bytes) -> None:
+        function = self._functions.pop(channel, None)
+        if function is None:
+            return
+        for environment in [number for number, owner in self._owners.items() if owner is function]:
+            self.forget(environment)
+        self._close_executor(function)
+
+    def _bye(self, _channel: int, _body: bytes) -> None:
+        """The engine stops: end everything, tell what is written meanwhile, and then that it is done."""
+        task = self._loop.create_task(self._end())
+        self._installing.add(task)
+
+    async def _end(self) -> None:
+        for function in self._functions.values():
+            self._close_executor(function)
+        self._functions.clear()
+        self._owners.clear()
+        for executor in self._closing:
+            await executor.wait_closed()
+        self.connection.send(wire.BYE, 0)
+        self.connection.close()
+
+    # ---------------------------------------------------------------- functions and their code
+
+    def _function(self, channel: int, body: bytes) -> None:
+        message = FunctionMessage.decode(body)
+        facts = RemoteFacts(self.connection, channel, self.forget)
+        function = self._functions[channel] = _HostedFunction(message, facts)
+        folder = self._cache.use(message.digest)
+        if folder is not None:
+            self._host(function, folder)
+        elif message.digest not in self._awaited:
+            self._awaited[message.digest] = None
+            self.connection.send(wire.NEED, 0, message.digest)
+
+    def _code(self, _channel: int, body: bytes) -> None:
+        digest = body[: wire.DIGEST_BYTES]
+        archive = self._archives.get(digest)
+        if archive is None:
+            archive = self._archives[digest] = self._cache.new_archive()
+        archive.add(body[wire.DIGEST_BYTES :])
+
+    def _code_end(self, _channel: int, body: bytes) -> None:
+        digest, why = body[: wire.DIGEST_BYTES], body[wire.DIGEST_BYTES :].decode()
+        archive = self._archives.pop(digest, None)
+        if why or archive is None:
+            if archive is not None:
+                archive.drop()
+            self._no_code(digest, why or "no code came")
+            return
+        task = self._loop.create_task(self._install(digest, archive))
+        self._installing.add(task)
+        task.add_done_callback(self._installing.discard)
+
+    async def _install(self, digest: bytes, archive: CodeArchive) -> None:
+        try:
+            await self._workshop.offload(partial(self._cache.install, archive, digest))
+        except (CodeError, OSError) as error:
+            self._no_code(digest, f"its code cannot be unpacked: {error}")
+            return
+        self._awaited.pop(digest, None)
+        for function in self._waiting_for(digest):
+            folder = self._cache.use(digest)
+            if folder is None:
+                self._no_code(digest, "its code was removed")
+            else:
+                self._host(function, folder)
+        self._send_known()
+
+    def _waiting_for(self, digest: bytes) -> list[_HostedFunction]:
+        return [
+            function
+            for function in self._functions.values()
+            if function.message.digest == digest and function.executor is None
+        ]
+
+    def _no_code(self, digest: bytes, why: str) -> None:
+        self._awaited.pop(digest, None)
+        for function in self._waiting_for(digest):
+            self._cannot_host(function, InitFailure("Sandbox.Failure", why))
+            function.failure = None  # it may be had the next time
+
+    def _cannot_host(self, function: _HostedFunction, failure: InitFailure) -> None:
+        function.failure = failure
+        pending, function.pending = function.pending, {}
+        for channel in pending:
+            self._fail(function, channel, failure)
+
+    def _host(self, function: _HostedFunction, folder: Path) -> None:
+        """Make the executor, and start what waited for it."""
+        message, facts = function.message, function.facts
+        try:
+            python = _python_here(message.python)
+        except UnusablePython as error:
+            self._cannot_host(function, InitFailure("Sandbox.Failure", f"on this node {error}"))
+            return
+        workshop = dataclasses.replace(
+            self._workshop,
+            account=message.account,
+            logs_json=message.logs_json,
+            is_async=message.is_async,
+            cpu=message.cpu,
+            python=python,
+            endpoint_url=None,
+            output=facts.output,
+            log=facts.log,
+            notify=facts.notify,
+            name_log_stream=facts.name_log_stream,
+            say=self._say,
+        )
+        hosted = dataclasses.replace(message.function, code=str(folder / "task"))
+        executor = function.executor = ProcessExecutor(hosted, facts, workshop)
+        facts.need = executor.need
+        preparing = self._loop.create_task(executor.prepare())
+        self._installing.add(preparing)
+        preparing.add_done_callback(self._installing.discard)
+        pending, function.pending = function.pending, {}
+        for channel, is_provisioned in pending.items():
+            facts.waits(channel)
+            (executor.provision if is_provisioned else executor.start)(channel)
+
+    def _say(self, text: str) -> None:
+        self.connection.send(wire.SAY, 0, text.encode("utf-8", "replace")[: wire.PIECE_BYTES])
+
+    def _send_known(self) -> None:
+        self.connection.send(wire.HAVE, 0, b"".join(self._cache.known()))
+
+    def _tell_use(self) -> None:
+        """Tell what running inits have had of the CPU."""
+
+
+def _python_here(python: PythonInterpreter | None) -> PythonInterpreter | None:
+    """The interpreter of that path on this node; None for the agent's own. Raises UnusablePython."""
+    if python is None:
+        return None
+    found = interpreter_at(python.executable)
+    if found is not None and found.version[:2] != python.version[:2]:
+        raise UnusablePython(
+            python.executable, f"is Python {found.series}, and the engine's is {python.series}"
+        )
+    return found
+
+
+class CpuAtWork:
+    """How many CPUs of this machine are at work: the time that was not idle, by the time that has passed."""
+
+    def __init__(self) -> None:
+        self._ticks_per_s = os.sysconf("SC_CLK_TCK")
+        self._busy = self._read()
+        self._at_s: float | None = None
+        self._last = 0.0
+
+    def since_last(self, now_s: float) -> float:
+        """Since the last call, on average."""
+        busy, before_s = self._read(), self._at_s
+        if before_s is not None and now_s > before_s:
+            self._last = (busy - self._busy) / self._ticks_per_s / (now_s - before_s)
+        self._busy, self._at_s = busy, now_s
+        return max(0.0, self._last)
+
+    @staticmethod
+    def _read() -> int:
+        """Clock ticks of all CPUs that were neither idle nor waiting (proc(5), `/proc/stat`)."""
+        try:
+            with open("/proc/stat", "rb", buffering=0) as file:
+                fields = [int(field) for field in file.read(4096).split(b"\n", 1)[0].split()[1:9]]
+        except (OSError, ValueError):
+            return 0
+        return sum(fields) - sum(fields[3:5])

@@ -37,15 +37,13 @@ def _address(_context: click.Context, _option: click.Parameter, value: str) -> L
 @click.option("--name", metavar="NODE", help="what the engine calls this node; default: the host's name")
 @click.option("--secret-file", metavar="FILE", help=f"what the engine wants known; else {SECRET_VARIABLE}")
 @click.option("--cache", metavar="DIR", help="where code is kept; default ~/.cache/invocation-engine/code")
-@click.option(
-    "--cache-mb", type=click.IntRange(1), default=2048, show_default=True, help="how much of it, at most"
-)
+@click.option("--cache-mb", type=click.IntRange(1), default=2048, metavar="N", help="how much; default 2048")
 @click.option(
     "--grace-s",
     type=click.FloatRange(0),
     default=30.0,
-    show_default=True,
-    help="what invocations get to end after the first signal",
+    metavar="S",
+    help="what invocations get to end after the first signal; default 30",
 )
 @click.option("--stdin", "with_stdin", is_flag=True, help="end when standard input ends")
 def agent(

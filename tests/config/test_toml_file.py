@@ -291,7 +291,10 @@ WHOLE = [
     ("[functions]\nf = 'x.y'", ["functions.f: 'x.y' is not a table"]),
     ("[functions.f]", ["functions.f.handler: is required"]),
     (FUNCTION + "[function.g]", ["function: unknown key, did you mean 'functions'?"]),
-    (FUNCTION + "[topics.t]", ["topics: unknown key (known: engine, functions, queues, buckets, s3)"]),
+    (
+        FUNCTION + "[topics.t]",
+        ["topics: unknown key (known: engine, functions, cluster, queues, buckets, s3)"],
+    ),
     (
         '[functions."a b"]\nhandler = "handlers.hello.handler"',
         ["functions.'a b': the name must be 1 to 64 of the characters a-z A-Z 0-9 - _ (AWS)"],

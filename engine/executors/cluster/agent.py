@@ -19,7 +19,7 @@ from engine.executors.cluster import protocol as wire
 from engine.executors.cluster.code_cache import CodeCache
 from engine.executors.cluster.connection import prepare_socket
 from engine.executors.cluster.handshake import AgentHandshake, AgentRefused
-from engine.executors.cluster.session import Session
+from engine.executors.cluster.session import AgentSession
 from engine.executors.process.parent.process_host import ProcessHost
 from engine.machine.cores import usable_cores
 from engine.machine.memory import MemoryGauge
@@ -52,7 +52,7 @@ class Agent:
         self._cache = cache
         self._say = say
         self._now = clock.now
-        self._session: Session | None = None
+        self._session: AgentSession | None = None
         self._is_draining = asyncio.Event()
         self._said = ""
         self._workshop = Workshop(
@@ -127,14 +127,14 @@ class Agent:
         finally:
             draining.cancel()
 
-    async def _connected(self) -> Session:
+    async def _connected(self) -> AgentSession:
         async with asyncio.timeout(_CONNECT_S):
             _, handshake = await self._loop.create_connection(
                 lambda: AgentHandshake(self._loop, self._secret, self._details), *self._address
             )
             transport = await handshake.done
         prepare_socket(transport.get_extra_info("socket"))
-        session = self._session = Session(self._workshop, self._cache, transport)
+        session = self._session = AgentSession(self._workshop, self._cache, transport)
         if rest := handshake.rest():
             session.connection.data_received(rest)
         if transport.is_closing():

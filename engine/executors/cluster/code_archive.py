@@ -5,7 +5,7 @@
 
 The archive is a tar file whose entries are sorted, so that the same files make the same digest. Bytecode,
 folders of version control and virtual environments stay behind. A link inside the code stays a link; of one
-that leads out of it the target is packed.
+that leads out of it the target is shipped.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class CodeError(EngineError):
         return self.reason
 
 
-class PackedCode(NamedTuple):
+class ShippedCode(NamedTuple):
     """An archive: the digest of its bytes, where it lies, and how many bytes it has."""
 
     digest: bytes
@@ -59,7 +59,7 @@ class PackedCode(NamedTuple):
     size: int
 
 
-class _Entry(NamedTuple):
+class _CodeEntry(NamedTuple):
     """Something to pack: its name in the archive, where it lies, what it is, and where it leads if a link."""
 
     name: str
@@ -68,7 +68,7 @@ class _Entry(NamedTuple):
     link: str | None = None
 
 
-def pack(code: str, folder: Path) -> PackedCode:
+def pack(code: str, folder: Path) -> ShippedCode:
     """Pack the folder `code`, with the layers beside it, into a file in `folder`; blocks.
 
     Raises:
@@ -83,12 +83,12 @@ def pack(code: str, folder: Path) -> PackedCode:
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
-        return PackedCode(digest, path, path.stat().st_size)
+        return ShippedCode(digest, path, path.stat().st_size)
     except OSError as error:
         raise CodeError(f"its code cannot be read: {error}") from error
 
 
-def _entries(code: str) -> Iterator[_Entry]:
+def _entries(code: str) -> Iterator[_CodeEntry]:
     total = count = 0
     layers = layers_of(code)
     for root, name in ((code, "task"), *([(layers, "opt")] if layers is not None else ())):
@@ -107,12 +107,12 @@ def _entries(code: str) -> Iterator[_Entry]:
             yield entry
 
 
-def _walk(root: str, path: str, name: str, above: tuple[str, ...]) -> Iterator[_Entry]:
+def _walk(root: str, path: str, name: str, above: tuple[str, ...]) -> Iterator[_CodeEntry]:
     """What is in the folder `path`, itself first, in order of name; `above`: the folders that it is in."""
     here = os.path.realpath(path)
     if here in above:
         return  # a link to a folder that it lies in
-    yield _Entry(name, path, os.stat(path))
+    yield _CodeEntry(name, path, os.stat(path))
     names = sorted(os.listdir(path))
     for child in names:
         if child in _LEFT_OUT or (child.endswith(".pyc") and child[:-1] in names):
@@ -122,7 +122,7 @@ def _walk(root: str, path: str, name: str, above: tuple[str, ...]) -> Iterator[_
         if stat.S_ISLNK(status.st_mode):
             target = os.readlink(child_path)
             if _stays_inside(root, child_path, target):
-                yield _Entry(child_name, child_path, status, target)
+                yield _CodeEntry(child_name, child_path, status, target)
                 continue
             if not os.path.exists(child_path):
                 continue  # it leads nowhere
@@ -131,7 +131,7 @@ def _walk(root: str, path: str, name: str, above: tuple[str, ...]) -> Iterator[_
             if not os.path.exists(os.path.join(child_path, _MARKS_VENV)):
                 yield from _walk(root, child_path, child_name, (*above, here))
         elif stat.S_ISREG(status.st_mode):
-            yield _Entry(child_name, child_path, status)
+            yield _CodeEntry(child_name, child_path, status)
 
 
 def _stays_inside(root: str, path: str, target: str) -> bool:
@@ -144,7 +144,7 @@ def _stays_inside(root: str, path: str, target: str) -> bool:
     return all(place == root or place.startswith(root + os.sep) for place in places)
 
 
-def _write(entries: list[_Entry], path: Path) -> bytes:
+def _write(entries: list[_CodeEntry], path: Path) -> bytes:
     """Write the archive; returns its digest."""
     with path.open("x+b") as file:
         os.fchmod(file.fileno(), 0o600)
@@ -155,7 +155,7 @@ def _write(entries: list[_Entry], path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def _add(archive: tarfile.TarFile, entry: _Entry) -> None:
+def _add(archive: tarfile.TarFile, entry: _CodeEntry) -> None:
     info = tarfile.TarInfo(entry.name)
     info.mode = stat.S_IMODE(entry.status.st_mode) & _MODES
     info.mtime = int(entry.status.st_mtime)
@@ -235,8 +235,8 @@ def _write_file(path: Path, source: IO[bytes], info: tarfile.TarInfo) -> None:
     os.utime(path, (info.mtime, info.mtime))
 
 
-def pieces(packed: PackedCode, size: int) -> Iterator[bytes]:
+def pieces(shipped: ShippedCode, size: int) -> Iterator[bytes]:
     """The archive, cut into pieces of `size` bytes."""
-    with packed.path.open("rb") as file:
+    with shipped.path.open("rb") as file:
         while piece := file.read(size):
             yield piece

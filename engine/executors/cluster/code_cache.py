@@ -62,11 +62,11 @@ class CodeCache:
         if descriptor is not None:
             os.close(descriptor)
 
-    def new_archive(self) -> CodeArchive:
+    def new_archive(self) -> IncomingArchive:
         """A file to receive an archive in."""
-        return CodeArchive(self.folder / f".new-{os.getpid()}-{os.urandom(8).hex()}")
+        return IncomingArchive(self.folder / f".new-{os.getpid()}-{os.urandom(8).hex()}")
 
-    def install(self, archive: CodeArchive, digest: bytes) -> None:
+    def install(self, archive: IncomingArchive, digest: bytes) -> None:
         """Unpack what was received, and remove what is too much then.
 
         Raises:
@@ -133,7 +133,7 @@ class CodeCache:
                 _remove(self.folder / name)
 
 
-class CodeArchive:
+class IncomingArchive:
     """An archive that is being received."""
 
     def __init__(self, path: Path) -> None:

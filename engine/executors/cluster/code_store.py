@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from engine.executors.cluster import protocol as wire
-from engine.executors.cluster.code_archive import PackedCode, pack, pieces
-from engine.executors.cluster.connection import Connection
+from engine.executors.cluster.code_archive import ShippedCode, pack, pieces
+from engine.executors.cluster.connection import AgentConnection
 from engine.machine.temporary import TemporaryFolder
 from engine.ports import Workshop
 
@@ -20,12 +20,12 @@ class CodeStore:
         self._loop = workshop.loop
         self._offload = workshop.offload
         self._temporary: TemporaryFolder | None = None
-        self._packing: dict[str, asyncio.Task[PackedCode]] = {}  # by folder; also those that are done
+        self._packing: dict[str, asyncio.Task[ShippedCode]] = {}  # by folder; also those that are done
         self._begun: set[str] = set()
         self._users: dict[bytes, int] = {}
-        self._packed: dict[bytes, PackedCode] = {}
+        self._archives: dict[bytes, ShippedCode] = {}
 
-    def packed(self, code: str, *, anew: bool = False) -> asyncio.Task[PackedCode]:
+    def archive_of(self, code: str, *, anew: bool = False) -> asyncio.Task[ShippedCode]:
         """The archive of that folder, packed once for all functions; `anew`: as it is now.
 
         The task raises CodeError. What it gives is kept until as many calls of `release` as of `keep`.
@@ -36,12 +36,12 @@ class CodeStore:
             packing = self._packing[code] = self._loop.create_task(self._pack(code))
         return packing
 
-    async def _pack(self, code: str) -> PackedCode:
+    async def _pack(self, code: str) -> ShippedCode:
         self._begun.add(code)
         if self._temporary is None:
             self._temporary = TemporaryFolder("cluster")
         packed = await self._offload(partial(pack, code, self._temporary.path))
-        self._packed[packed.digest] = packed
+        self._archives[packed.digest] = packed
         return packed
 
     def keep(self, digest: bytes) -> None:
@@ -55,16 +55,16 @@ class CodeStore:
             self._users[digest] = left
             return
         self._users.pop(digest, None)
-        packed = self._packed.pop(digest, None)
+        packed = self._archives.pop(digest, None)
         if packed is not None:
             packed.path.unlink(missing_ok=True)
             for code, packing in list(self._packing.items()):
                 if packing.done() and not _has_failed(packing) and packing.result().digest == digest:
                     del self._packing[code]
 
-    def send(self, connection: Connection, digest: bytes) -> None:
+    def send(self, connection: AgentConnection, digest: bytes) -> None:
         """Send the archive, by and by; or say that it is not there any more."""
-        packed = self._packed.get(digest)
+        packed = self._archives.get(digest)
         if packed is None:
             connection.send(wire.CODE_END, 0, digest, b"this code has been replaced")
         else:
@@ -79,11 +79,11 @@ class CodeStore:
             await self._offload(temporary.close)
 
 
-def _has_failed(packing: asyncio.Task[PackedCode]) -> bool:
+def _has_failed(packing: asyncio.Task[ShippedCode]) -> bool:
     return packing.done() and (packing.cancelled() or packing.exception() is not None)
 
 
-def _frames(packed: PackedCode) -> Iterator[tuple[int, int, bytes]]:
+def _frames(packed: ShippedCode) -> Iterator[tuple[int, int, bytes]]:
     digest = packed.digest
     try:
         for piece in pieces(packed, wire.PIECE_BYTES - len(digest)):

@@ -51,7 +51,7 @@ class _LongBody:
         self.after: list[tuple[int, tuple[bytes, ...]]] = []
 
 
-class Connection(asyncio.Protocol):
+class AgentConnection(asyncio.Protocol):
     """One connection; it owns its transport."""
 
     def __init__(

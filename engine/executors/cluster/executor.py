@@ -19,7 +19,7 @@ from engine.core.outcome import Status
 from engine.errors import ConfigError
 from engine.executors.cluster.carrier import Carrier, PlainCarrier
 from engine.executors.cluster.cluster import Cluster
-from engine.executors.cluster.code_archive import CodeError, PackedCode
+from engine.executors.cluster.code_archive import CodeError, ShippedCode
 from engine.executors.cluster.messages import FunctionMessage
 from engine.executors.cluster.node import Node, RemoteEnvironment
 from engine.ports import Facts, Workshop
@@ -70,7 +70,7 @@ class ClusterExecutor:
         self._uncoded: dict[RemoteEnvironment, None] = {}  # that wait until the code is packed
         self._shipped: Shipped | None = None
         self._older: list[Shipped] = []
-        self._packing: asyncio.Task[PackedCode] | None = None
+        self._packing: asyncio.Task[ShippedCode] | None = None
         self._is_outdated = False  # the code is being packed anew
         self._failed: RemoteEnvironment | None = None  # whose init has just failed or was stopped
         self._need_kb = 0
@@ -177,8 +177,8 @@ class ClusterExecutor:
         """Ship the code as it is now: environments started from now on have it."""
         if self._packing is not None or self._shipped is not None:
             self._is_outdated = True
-            self._packing = self._cluster.code.packed(self._function.code, anew=True)
-            self._packing.add_done_callback(self._packed)
+            self._packing = self._cluster.code.archive_of(self._function.code, anew=True)
+            self._packing.add_done_callback(self._code_ready)
 
     def close(self) -> None:
         """Begin to end all environments, and the cluster if this is the last executor of it."""
@@ -195,21 +195,21 @@ class ClusterExecutor:
 
     # ---------------------------------------------------------------- its code
 
-    def _begin_packing(self) -> asyncio.Task[PackedCode] | None:
+    def _begin_packing(self) -> asyncio.Task[ShippedCode] | None:
         """Pack the code, unless that was begun; returns the task that does."""
         if self._packing is None:
-            self._packing = self._cluster.code.packed(self._function.code)
-            self._packing.add_done_callback(self._packed)
+            self._packing = self._cluster.code.archive_of(self._function.code)
+            self._packing.add_done_callback(self._code_ready)
         return self._packing
 
-    def _packed(self, packing: asyncio.Task[PackedCode]) -> None:
+    def _code_ready(self, packing: asyncio.Task[ShippedCode]) -> None:
         """Have environments start with that code from now on."""
         if packing is not self._packing or packing.cancelled() or self._is_closed:
             return
         self._is_outdated = False
         error = packing.exception()
         if error is not None:
-            self._not_packed(str(error))
+            self._code_failed(str(error))
             return
         digest = packing.result().digest
         if self._shipped is None or self._shipped.digest != digest:
@@ -236,7 +236,7 @@ class ClusterExecutor:
                 self._cluster.forget_function(shipped)
         self._older = [shipped for shipped in self._older if shipped in used]
 
-    def _not_packed(self, why: str) -> None:
+    def _code_failed(self, why: str) -> None:
         """Go on with the code there was; without any, what waits for it has failed."""
         self._packing = None
         if self._shipped is not None:

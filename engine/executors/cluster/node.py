@@ -15,7 +15,7 @@ from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.core.placement import NodeRoom
 from engine.executors.cluster import protocol as wire
-from engine.executors.cluster.connection import Connection
+from engine.executors.cluster.connection import AgentConnection
 from engine.executors.cluster.messages import read_event, read_failure
 from engine.executors.process.protocol import pack_request
 from engine.machine.memory import reserve_kb
@@ -179,14 +179,14 @@ class Node:
         """Environments there that run something, their init included."""
         self.is_leaving = False
         self.codes: frozenset[str] = frozenset()
-        self.connection = Connection(loop, clock, transport, self, must_run=False)
+        self.connection = AgentConnection(loop, clock, transport, self, must_run=False)
         self._events = events
         self._now = clock.now
         self._functions: dict[ShippedFunction, int] = {}
         self._owners: dict[int, EnvironmentOwner] = {}  # by the channel of the function
         self._channels = 0
         limit_kb = details.memory_mb * 1024
-        self._load = wire.Load(limit_kb, limit_kb, 0.0, 0, 0.0)
+        self._load = wire.NodeLoad(limit_kb, limit_kb, 0.0, 0, 0.0)
         self._claimed_kb = 0
         self._settling_kb = 0  # of those that are ready since the last load
         self._heard_s = self._now()
@@ -361,7 +361,7 @@ class Node:
 
     def _beat(self, _channel: int, body: bytes) -> None:
         self._heard_s = now_s = self._now()
-        self._load = load = wire.Load.unpack(body)
+        self._load = load = wire.NodeLoad.unpack(body)
         self._settling_kb = 0
         sent_s = self._beat_s.pop(load.echo, None)
         if sent_s is not None:

@@ -44,7 +44,7 @@ MAX_BODY_BYTES: Final = 32 << 20
 """Of one frame, put together: four times what an invocation may take or give."""
 
 # ---------------------------------------------------------------- both ways
-BEAT: Final = 0  # engine: its number (u32); agent: a `Load`
+BEAT: Final = 0  # engine: its number (u32); agent: a `NodeLoad`
 BYE: Final = 1  # the session ends: the engine closes; agent: nothing runs here any more
 STREAM_DATA: Final = 2  # of a tunnelled connection
 STREAM_END: Final = 3  # nothing more will be sent on it; with a body: it is closed both ways
@@ -98,7 +98,7 @@ USED: Final = Struct("<Idd?")
 """Channel; CPU seconds, seconds it waited for a CPU, whether it waits or runs just now."""
 
 
-class Load(NamedTuple):
+class NodeLoad(NamedTuple):
     """What a node has left.
 
     Attributes:
@@ -120,7 +120,7 @@ class Load(NamedTuple):
         return _LOAD.pack(*self)
 
     @classmethod
-    def unpack(cls, body: bytes) -> Load:
+    def unpack(cls, body: bytes) -> NodeLoad:
         """Read what `pack` has made."""
         return cls(*_LOAD.unpack(body))
 

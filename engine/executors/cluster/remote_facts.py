@@ -13,7 +13,7 @@ from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Outcome, Status
 from engine.core.payload_limits import MAX_RESPONSE_BYTES
 from engine.executors.cluster import protocol as wire
-from engine.executors.cluster.connection import Connection
+from engine.executors.cluster.connection import AgentConnection
 from engine.executors.cluster.messages import write_event, write_failure
 from engine.executors.process.admission import Need
 from engine.executors.process.protocol import unpack_request
@@ -48,7 +48,7 @@ class RelayedInvocation(Invocation):
 class RemoteFacts:
     """The `Facts` of one function on a node. An environment's number is that of its channel."""
 
-    def __init__(self, connection: Connection, channel: int, gone: Callable[[int], object]) -> None:
+    def __init__(self, connection: AgentConnection, channel: int, gone: Callable[[int], object]) -> None:
         """`channel`: the function's. `gone` is called with the number of an environment that is gone."""
         self._send = connection.send
         self._channel = channel

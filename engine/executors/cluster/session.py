@@ -14,8 +14,8 @@ from engine.core.error_bodies import InitFailure
 from engine.core.python_interpreter import PythonInterpreter
 from engine.executors.cluster import protocol as wire
 from engine.executors.cluster.code_archive import CodeError
-from engine.executors.cluster.code_cache import CodeArchive, CodeCache
-from engine.executors.cluster.connection import Connection
+from engine.executors.cluster.code_cache import CodeCache, IncomingArchive
+from engine.executors.cluster.connection import AgentConnection
 from engine.executors.cluster.messages import FunctionMessage
 from engine.executors.cluster.remote_facts import RelayedInvocation, RemoteFacts
 from engine.executors.process.parent.executor import ProcessExecutor
@@ -41,7 +41,7 @@ class _HostedFunction:
         self.name = message.function.name
 
 
-class Session:
+class AgentSession:
     """One connection to an engine, and the environments that it has had started."""
 
     def __init__(self, workshop: Workshop, cache: CodeCache, transport: asyncio.Transport) -> None:
@@ -52,7 +52,7 @@ class Session:
         self._cache = cache
         self._functions: dict[int, _HostedFunction] = {}
         self._owners: dict[int, _HostedFunction] = {}  # by environment
-        self._archives: dict[bytes, CodeArchive] = {}
+        self._archives: dict[bytes, IncomingArchive] = {}
         self._awaited: dict[bytes, None] = {}  # digests that were asked for
         self._installing: set[asyncio.Task[None]] = set()
         self._closing: list[ProcessExecutor] = []
@@ -66,7 +66,7 @@ class Session:
         self.is_over = asyncio.Event()
         self.is_idle = asyncio.Event()
         """Set whenever no environment is left."""
-        self.connection = Connection(self._loop, workshop.clock, transport, self, must_run=True)
+        self.connection = AgentConnection(self._loop, workshop.clock, transport, self, must_run=True)
         self._takes: dict[int, Callable[[int, bytes], object]] = {
             wire.BEAT: self._beat,
             wire.RUN: self._run,
@@ -123,7 +123,7 @@ class Session:
         available_kb, limit_kb = (0, 0) if memory is None else memory
         now_s = self._now()
         self._tell_use()
-        return wire.Load(
+        return wire.NodeLoad(
             available_kb, limit_kb, self._cpu.since_last(now_s), self._echo, now_s - self._echo_s
         ).pack()
 
@@ -252,7 +252,7 @@ class Session:
         self._installing.add(task)
         task.add_done_callback(self._installing.discard)
 
-    async def _install(self, digest: bytes, archive: CodeArchive) -> None:
+    async def _install(self, digest: bytes, archive: IncomingArchive) -> None:
         try:
             await self._workshop.offload(partial(self._cache.install, archive, digest))
         except (CodeError, OSError) as error:

@@ -31,7 +31,7 @@ LOOK_S: Final = 1.0
 _DRAIN_S: Final = 5.0
 _PROBE_S: Final = 20.0
 _REACH_S: Final = 5.0
-_ON_LOOPBACK: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+KEEPS_LOOPBACK: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Where this is 0, as on macOS and Windows, Ray keeps 127.0.0.1 and does not take an interface's address."""
 
 SLOT: Final = "agent_slot"
@@ -233,7 +233,7 @@ def _joined(order: Order) -> RayCluster:
     """Join the cluster as a driver, once it has shown that it refuses whoever has no token."""
     address = found(order.address)
     if is_on_loopback(address):
-        os.environ[_ON_LOOPBACK] = "0"
+        os.environ[KEEPS_LOOPBACK] = "0"
     probe = None
     if not order.insecure:
         if os.environ.get("RAY_AUTH_MODE", "disabled") == "disabled":

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from typing import Final
+
+import anyio
 
 from engine.ports import Clock
 from engine.protocols.http.message import Request
@@ -21,6 +26,21 @@ class AwsClient:
         self._now = clock.now
         self._handle: Callable[[Request], None] | None = None
         self._waiting: list[Request] = []
+        self._asked = anyio.Event()
+
+    async def first_of_all(self, sockets: Iterable[socket.socket], stopping: anyio.Event) -> None:
+        """Return when something is asked here, when a client connects to one of `sockets`, or at `stopping`.
+
+        The sockets listen, and nobody takes connections from them meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        with ExitStack() as watched:
+            for one in sockets:
+                loop.add_reader(one, self._asked.set)
+                watched.callback(loop.remove_reader, one)
+            async with anyio.create_task_group() as either:
+                for event in (self._asked, stopping):
+                    either.start_soon(_then, event, either.cancel_scope.cancel)
 
     def connect(self, handle: Callable[[Request], None]) -> None:
         """From now on `handle`, the handler of the aws listener, answers; first what was asked before."""
@@ -36,6 +56,12 @@ class AwsClient:
         lines, where = [_HOST, *headers.items()], target.encode("ascii")
         request = Request.parsed(_Writer(answer), method, where, lines, body, self._now(), "1.1", 0)
         (self._waiting.append if self._handle is None else self._handle)(request)
+        self._asked.set()
+
+
+async def _then(event: anyio.Event, call: Callable[[], object]) -> None:
+    await event.wait()
+    call()
 
 
 class _Writer:

@@ -12,13 +12,13 @@ from typing import Any, Final, Self
 import anyio
 
 from engine.app.engine import Engine
+from engine.app.http_listener import url_from_here
 from engine.app.serving import (
     Announcement,
     admin_listener,
     announced,
     plain_errors,
     serve_clients,
-    url_from_here,
 )
 from engine.config import Config
 from engine.core.function import Function

@@ -6,6 +6,7 @@ from typing import Final
 
 from engine.app.engine import Engine
 from engine.config import Config
+from engine.core.function import Function
 from engine.ports import EventSource, Host
 from engine.protocols.http.request_gate import RequestGate
 from engine.registry import resolve
@@ -50,14 +51,20 @@ def http_source(config: Config, host: Host) -> EventSource | None:
     return HttpSource([], host, GatewayIdentity(host.account, host.listen["http"][1]))
 
 
-def may_be_ready_early(engine: Engine) -> bool:
+def may_wait_for_clients(engine: Engine) -> bool:
     """Whether nothing needs a service before a client asks for it, and none can be kept from being imported.
 
     Handlers in this process can: they may take every descriptor, and their files names of modules.
     """
     config = engine.config
     others = config.bindings.keys() - {"http"} or config.resources.queues or config.resources.buckets
-    return not (others or config.state_dir) and _OF_THEIR_OWN.issuperset(engine.chosen.values())
+    senders = any(map(_has_destination, config.functions))
+    return not (others or senders or config.state_dir) and _OF_THEIR_OWN.issuperset(engine.chosen.values())
+
+
+def _has_destination(function: Function) -> bool:
+    """Whether records of its events may go to a queue or a bucket, which client or not."""
+    return bool(function.on_success or function.on_failure or function.dead_letter_queue)
 
 
 def gate_of(name: str, config: Config, *, navigations: bool = False) -> RequestGate:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+
+import anyio
 
 from engine.app.async_invoke_configs import InvokeConfig
 from engine.app.destination_senders import QueueSender, fetch_code
 from engine.app.engine import Engine
 from engine.app.hosting import gate_of
+from engine.app.http_listener import HttpListener
 from engine.app.logs_handler import LogsHandler
 from engine.app.mapping_metrics import mapping_readings
 from engine.core.destinations import target_of
@@ -93,6 +97,34 @@ class Services:
     async def restore(self, state: StoredState) -> None:
         """Run what came over the Lambda API before. Called once, before anything is served."""
         await self._control_plane.restore(state)
+
+    async def serve(
+        self,
+        start: Callable[..., Awaitable[Any]],
+        at_aws: Sequence[socket.socket],
+        urls: dict[str, str | None],
+        stopping: anyio.Event,
+    ) -> None:
+        """Open the sources that are not in `urls`, and the listener for AWS clients; their URLs go there.
+
+        `start` is that of a task group. Without `at_aws` there is no such listener.
+        """
+        for kind, (source, sink) in self.sources.items():
+            if kind not in urls:
+                urls[kind] = await start(source.serve, sink, stopping)
+        if at_aws:
+            engine = self._engine
+            listener = HttpListener(
+                "aws",
+                self.handle,
+                engine.platform.clock,
+                self._config.listeners["aws"],
+                self.body_limit_bytes,
+                engine.say,
+                on_stop=self.stop,
+                sockets=at_aws,
+            )
+            urls["aws"] = await start(listener.serve, stopping)
 
     def stop(self) -> None:
         """The listener is about to drain: end what clients only wait at."""

@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import TaskStatus
 
 from engine.app.aws_client import AwsClient
 from engine.app.engine import Engine
-from engine.app.hosting import gate_of, host_of, http_source, may_be_ready_early
+from engine.app.hosting import gate_of, host_of, http_source, may_wait_for_clients
+from engine.app.http_listener import HttpListener, url_from_here, url_of
 from engine.config import Config
 from engine.core.late_dataclass import dataclass
 from engine.core.payload_limits import MAX_EVENT_BYTES
@@ -26,8 +26,8 @@ from engine.errors import EngineError
 from engine.machine.temporary import remove_leftovers
 from engine.packages.state_folder import DURABLE
 from engine.packages.store import PackageStore
-from engine.ports import Clock, Observer
-from engine.protocols.http.server import HttpLimits, HttpServer, Request, listening_sockets, named_listener
+from engine.ports import Observer
+from engine.protocols.http.server import Request, listening_sockets, named_listener
 from engine.runtime.clock import SystemClock
 from engine.runtime.gc_tuning import paused_collector
 from engine.runtime.platform import Platform
@@ -52,7 +52,9 @@ _SERVICE_MODULES: Final = (
 )
 """What AWS clients talk to, in an order in which none brings much."""
 _PAGE_MODULES: Final = ("prometheus_client", "engine.telemetry.exposition")
-"""What the metrics page needs: AWS clients do not wait for it."""
+"""What the metrics page needs, where handlers in this process could keep it from being imported later."""
+_IMPORTED_AGAIN_S: Final = 1.0
+"""How long after an import that failed, for want of descriptors or because files are being replaced."""
 AdminPages = Callable[[Engine, AwsClient], Mapping[bytes, Callable[[Request], None]]]
 """Makes further pages of the admin listener, by path: the console."""
 
@@ -67,61 +69,6 @@ class Announcement:
     http: str | None = None
     aws: str | None = None
     admin: str | None = None
-
-
-class HttpListener:
-    """An HTTP listener that is no event source: `handle` answers each request."""
-
-    def __init__(
-        self,
-        name: str,
-        handle: Callable[[Request], None],
-        clock: Clock,
-        address: tuple[str, int],
-        max_body_bytes: int,
-        say: Callable[[str], object],
-        on_stop: Callable[[], None] = lambda: None,
-        sockets: Sequence[socket.socket] = (),
-    ) -> None:
-        """`say` takes a line for the log; `on_stop` is called before the last answers are awaited.
-
-        `name` is that of its key in `[engine]`.
-
-        `sockets` listen at `address` already.
-        """
-        limits = HttpLimits(max_body_bytes=max_body_bytes)
-        self._server = HttpServer(handle, clock, limits, say, keeps_descriptor=name == "admin")
-        self._name = name
-        self._address = address
-        self._on_stop = on_stop
-        self._sockets = sockets
-
-    async def serve(self, stopping: anyio.Event, *, task_status: TaskStatus[str]) -> None:
-        """Listen until `stopping`, then answer what was taken."""
-        try:
-            with named_listener(self._name):
-                host, port = await self._server.start(*self._address, self._sockets)
-            task_status.started(_url(host, port))
-            await stopping.wait()
-            self._on_stop()
-            await self._server.drain()
-        finally:
-            self._server.close()
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def url_of(listening: socket.socket) -> str:
-    """Where it listens."""
-    return _url(*listening.getsockname()[:2])
-
-
-def url_from_here(listening: socket.socket) -> str:
-    """Where what runs on this machine reaches it, also if it listens at every address."""
-    host, port = listening.getsockname()[:2]
-    return _url({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port)  # noqa: S104  # compared with
 
 
 async def serve(
@@ -227,9 +174,7 @@ async def serve_until(
                 def ready(urls: Mapping[str, str | None]) -> None:
                     announce(announced(engine, urls, admin_url), engine)
 
-                drained = await serve_clients(
-                    engine, shelf, at_aws, signals, ready, client.connect, early=True
-                )
+                drained = await serve_clients(engine, shelf, at_aws, signals, ready, client)
                 closing.set()
             return drained
 
@@ -282,15 +227,23 @@ async def _import(modules: Sequence[str]) -> None:
         await anyio.lowlevel.checkpoint()
 
 
+async def _import_while_serving(modules: Sequence[str], say: Callable[[str], object]) -> None:
+    """As `_import`; what is wrong for the moment costs no more than time."""
+    while True:
+        try:
+            return await _import(modules)
+        except (OSError, ImportError) as error:
+            say(f"what AWS clients talk to cannot be imported, tried again each second: {error}")
+        await anyio.sleep(_IMPORTED_AGAIN_S)
+
+
 async def serve_clients(
     engine: Engine,
     shelf: PackageStore,
     at_aws: Sequence[socket.socket],
     signals: StopSignals,
     ready: Callable[[Mapping[str, str | None]], None],
-    connect: Callable[[Callable[[Request], None]], object] = lambda _: None,
-    *,
-    early: bool = False,
+    client: AwsClient | None = None,
 ) -> bool:
     """Serve the sources and the listener for AWS clients until a stop signal, and then to their end.
 
@@ -300,9 +253,9 @@ async def serve_clients(
         at_aws: Where that listener listens; empty for none.
         signals: Say when to stop.
         ready: Is told where all listen.
-        connect: Is given what answers AWS clients.
-        early: It may be told while what AWS clients talk to is still imported, if nothing else needs that.
-            What they send waits at their listener's socket, a tenth of a second.
+        client: The engine's own. With one, what AWS clients talk to is imported when it or another of them
+            asks first, if nothing else needs that; until then they wait at the listener's socket, a tenth
+            of a second.
     """
     state, stopping, drained = shelf.load(), signals.asked, False
     with ExitStack() as kept, anyio.CancelScope() as life:
@@ -312,32 +265,30 @@ async def serve_clients(
             urls: dict[str, str | None] = {}
             if http is not None:
                 urls["http"] = await group.start(http.serve, engine.sink, stopping)
-            is_early = early and may_be_ready_early(engine)
-            if is_early:
-                ready({**urls, "aws": url_of(at_aws[0])})
-            await _import(_SERVICE_MODULES)
-            from engine.app.services import Services
 
-            with paused_collector():
-                services = Services(engine, host, http, shelf, spawn)
-            kept.callback(services.close)
-            shelf.begin(state)
-            await services.restore(state)
-            await _keep_durable(engine)
-            connect(services.handle)
-            for kind, (source, sink) in services.sources.items():
-                if kind not in urls:
-                    urls[kind] = await group.start(source.serve, sink, stopping)
-            clock = engine.platform.clock
-            if at_aws:
-                address, limit_bytes = engine.config.listeners["aws"], services.body_limit_bytes
-                aws = HttpListener(
-                    "aws", services.handle, clock, address, limit_bytes, engine.say, services.stop, at_aws
-                )
-                urls["aws"] = await group.start(aws.serve, stopping)
-            await _import(_PAGE_MODULES)
-            if not is_early:
+            async def open_services() -> None:
+                from engine.app.services import Services
+
+                with paused_collector():
+                    services = Services(engine, host, http, shelf, spawn)
+                kept.callback(services.close)
+                shelf.begin(state)
+                await services.restore(state)
+                await _keep_durable(engine)
+                if client is not None:
+                    client.connect(services.handle)
+                await services.serve(group.start, at_aws, urls, stopping)
+
+            if client is None or not may_wait_for_clients(engine):
+                await _import((*_SERVICE_MODULES, *_PAGE_MODULES))
+                await open_services()
                 ready(urls)
+            else:
+                ready({**urls, "aws": url_of(at_aws[0])})
+                await client.first_of_all(at_aws, stopping)
+                if not stopping.is_set():
+                    await _import_while_serving(_SERVICE_MODULES, engine.say)
+                    await open_services()
             await stopping.wait()
             drained = await _drain(engine, signals, life)
     return drained and not life.cancelled_caught

@@ -29,6 +29,7 @@ EXECUTORS: Final[Mapping[str, str]] = {
     "process": "engine.executors.process.parent.executor:ProcessExecutor",
     "runtime": "engine.executors.runtime_api.executor:RuntimeExecutor",
     "cluster": "engine.executors.cluster.executor:ClusterExecutor",
+    "ray": "engine.executors.cluster.ray_executor:RayExecutor",
 }
 
 POLICIES: Final[Mapping[str, str]] = {

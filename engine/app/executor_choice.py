@@ -18,7 +18,7 @@ from engine.runtime.platform import Platform
 IN_PROCESS: Final = ("loop", "thread")
 """Executors that run handlers in the engine's own interpreter."""
 
-ELSEWHERE: Final = ("cluster",)
+ELSEWHERE: Final = ("cluster", "ray")
 """Executors that run handlers on other nodes, in processes there."""
 
 

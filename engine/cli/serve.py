@@ -32,6 +32,8 @@ from engine.runtime.output import StandardOutput
 @click.option("--aws", metavar="HOST:PORT", help="AWS clients (AWS_ENDPOINT_URL); default 127.0.0.1:4566")
 @click.option("--admin", metavar="HOST:PORT", help="metrics and status; default 127.0.0.1:9464")
 @click.option("--cluster", metavar="HOST:PORT", help="run functions on nodes, whose agents connect there")
+@click.option("--ray", metavar="auto|HOST:PORT", help="the same, on the nodes of this Ray cluster")
+@click.option("--insecure-ray", is_flag=True, help="also where Ray asks nobody for a token")
 @click.option(
     "--executor",
     metavar="NAME",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cache
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from engine.config.function_warnings import function_warnings
 from engine.config.handler_file import HandlerCode, code_problem, handler_problem
@@ -22,8 +22,9 @@ from engine.config.settings import (
     ClusterSettings,
     EngineSettings,
     FunctionSettings,
+    RaySettings,
 )
-from engine.core.cluster_config import ClusterConfig
+from engine.core.cluster_config import ClusterConfig, RayConfig
 from engine.core.cpu_law import CpuLaw
 from engine.core.function import Account, Function
 from engine.core.lambda_prices import price_sheet
@@ -41,7 +42,8 @@ CATCH_ALL: Final[Mapping[str, Any]] = MappingProxyType(
 )
 """What the only function of a configuration gets if it names no event: every route, like a Function URL."""
 
-_TABLES: Final = ("engine", "functions", "cluster", *RESOURCE_TABLES)
+_TABLES: Final = ("engine", "functions", "cluster", "ray", *RESOURCE_TABLES)
+_Table = TypeVar("_Table", ClusterSettings, RaySettings)
 _Resolver = Callable[[Kind, str], type[Any]]
 """`registry.resolve`, which is asked once for each name."""
 _SUMMED: Final = {"reserved_concurrency", "provisioned_concurrency", "functions"}
@@ -218,23 +220,41 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
 
 
 def _cluster(document: Mapping[str, Any], origin: DocumentOrigin, problems: list[Problem]) -> ClusterConfig:
-    """The table `[cluster]`; where there is none, only functions that name the executor run on nodes."""
-    table = document.get("cluster")
+    """The tables `[cluster]` and `[ray]`; without, only functions that name the executor run on nodes."""
+    cluster = _table_of(ClusterSettings, document, "cluster", problems)
+    ray = _table_of(RaySettings, document, "ray", problems)
+    config = ClusterConfig()
+    if cluster is not None:
+        file = cluster.secret_file
+        config = ClusterConfig(
+            host=cluster.listen.host,
+            port=cluster.listen.port,
+            secret_file=file and os.path.abspath(os.path.join(origin.folder, file)),
+            executor="cluster",
+        )
+    if ray is None:
+        return config
+    if config.secret_file is not None:
+        problems.append(
+            Problem(("cluster", "secret_file"), "agents that Ray starts are given another secret")
+        )
+    if cluster is None or "listen" not in document["cluster"]:
+        config = config._replace(host="", port=0)
+    given = RayConfig(ray.address, ray.namespace or "", ray.insecure, ray.autoscaler)
+    return config._replace(executor="ray", ray=given)
+
+
+def _table_of(
+    kind: type[_Table], document: Mapping[str, Any], name: str, problems: list[Problem]
+) -> _Table | None:
+    """The table of that name; None if there is none, or it cannot be read."""
+    table = document.get(name)
     if table is None:
-        return ClusterConfig()
+        return None
     if not isinstance(table, Mapping):
-        problems.append(Problem(("cluster",), f"{show(table)} is not a table"))
-        return ClusterConfig()
-    settings = validated(ClusterSettings, table, ("cluster",), problems)
-    if settings is None:
-        return ClusterConfig()
-    file = settings.secret_file
-    return ClusterConfig(
-        host=settings.listen.host,
-        port=settings.listen.port,
-        secret_file=file and os.path.abspath(os.path.join(origin.folder, file)),
-        executor="cluster",
-    )
+        problems.append(Problem((name,), f"{show(table)} is not a table"))
+        return None
+    return validated(kind, table, (name,), problems)
 
 
 def _tables(

@@ -16,14 +16,17 @@ _DEFAULTS: Final = frozenset({"python"})
 def applied(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """`document` with each override put into `[engine]`, or into every function, as its key belongs.
 
-    None means "not given"; `cluster` is `listen` of that table. What is wrong with the document itself is
-    left for `configuration` to find.
+    None means "not given"; `cluster` is `listen` of that table, `ray` and `insecure_ray` are `address` and
+    `insecure` of `[ray]`. What is wrong with the document itself is left for `configuration` to find.
 
     Raises:
         ConfigError: A key that neither table knows.
     """
     given = {key: value for key, value in overrides.items() if value is not None}
-    listen = given.pop("cluster", None)
+    elsewhere = {
+        "cluster": {"listen": given.pop("cluster", None)},
+        "ray": {"address": given.pop("ray", None), "insecure": given.pop("insecure_ray", None) or None},
+    }
     known = {*EngineSettings.model_fields, *FunctionSettings.model_fields}
     unknown = [key for key in given if key not in known]
     if unknown:
@@ -33,8 +36,10 @@ def applied(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[s
         key: value for key, value in given.items() if key in FunctionSettings.model_fields.keys() - _DEFAULTS
     }
     result = dict(document)
-    if listen is not None and isinstance(document.get("cluster", {}), Mapping):
-        result["cluster"] = {**document.get("cluster", {}), "listen": listen}
+    for name, keys in elsewhere.items():
+        table = {key: value for key, value in keys.items() if value is not None}
+        if table and isinstance(document.get(name, {}), Mapping):
+            result[name] = {**document.get(name, {}), **table}
     if engine and isinstance(document.get("engine", {}), Mapping):
         result["engine"] = {**document.get("engine", {}), **engine}
     if function and isinstance(document.get("functions"), Mapping):

@@ -358,6 +358,36 @@ class ClusterSettings(SettingsTable):
     secret_file: Annotated[str, Check(_folder)] | None = None
 
 
+def _ray_address(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if value != "auto" and not (host and colon and port.isdecimal()):
+        raise ValueError(f"{value!r} is neither 'auto' nor the HOST:PORT of a Ray cluster")
+    return value
+
+
+def _ray_namespace(value: str) -> str:
+    if not re.fullmatch(r"[-._a-zA-Z0-9]{1,128}", value):
+        raise ValueError(f"{value!r} is no namespace: 1 to 128 of the characters a-z A-Z 0-9 - . _")
+    return value
+
+
+class RaySettings(SettingsTable):
+    """`[ray]`: functions run on the nodes of a Ray cluster, which starts the agents.
+
+    Attributes:
+        address: `HOST:PORT` of its control plane; `auto`: that of `RAY_ADDRESS`, or of the cluster last
+            started on this machine.
+        namespace: Where the actors have their names; absent = one of this engine's own.
+        insecure: Use a cluster that asks nobody for a token.
+        autoscaler: Ask for nodes, and give back those that are of no use.
+    """
+
+    address: Annotated[str, Check(_ray_address)] = "auto"
+    namespace: Annotated[str, Check(_ray_namespace)] | None = None
+    insecure: bool = False
+    autoscaler: bool = False
+
+
 class DurableSettings(SettingsTable):
     """`durable` of a function: it is a durable function, with these limits.
 

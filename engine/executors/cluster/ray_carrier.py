@@ -9,10 +9,10 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
 
+from engine.core.cluster_config import RayConfig
 from engine.errors import EngineError
 
 NOT_INSTALLED: Final = (
@@ -30,31 +30,12 @@ class RayRefused(EngineError):
     """The cluster cannot be used, or is not: one sentence."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RaySettings:
-    """The table `[ray]`.
-
-    Attributes:
-        address: HOST:PORT of the cluster's control plane; `auto`: that of RAY_ADDRESS, or the one last
-            started on this machine.
-        namespace: Of the actors' names: an engine replaces the agents of another one with the same. Empty:
-            one of its own, which it draws.
-        insecure: Use a cluster that asks nobody for a token.
-        autoscaler: The cluster has one: ask it for nodes, and give back those that are of no use.
-    """
-
-    address: str = "auto"
-    namespace: str = ""
-    insecure: bool = False
-    autoscaler: bool = False
-
-
 class RayCarrier:
     """Keeps one agent on each node of a Ray cluster, also on those that come later."""
 
-    def __init__(self, settings: RaySettings, say: Callable[[str], object]) -> None:
+    def __init__(self, config: RayConfig, say: Callable[[str], object]) -> None:
         """`say` takes a line for whoever runs the engine."""
-        self._settings = settings
+        self._config = config
         self._say = say
         self._owner = secrets.token_hex(8)
         self._order: dict[str, Any] = {}
@@ -71,16 +52,16 @@ class RayCarrier:
         if find_spec("ray") is None:
             raise RayRefused(NOT_INSTALLED)
         host, port = listener
-        settings = self._settings
+        config = self._config
         self._order = {
-            "address": settings.address,
-            "namespace": settings.namespace or f"invocation-engine-{self._owner}",
+            "address": config.address,
+            "namespace": config.namespace or f"invocation-engine-{self._owner}",
             "owner": self._owner,
             "host": "" if _is_any(host) else host,
             "port": port,
             "secret": secret.decode("ascii"),
-            "insecure": settings.insecure,
-            "autoscaler": settings.autoscaler,
+            "insecure": config.insecure,
+            "autoscaler": config.autoscaler,
         }
         await self._start()
         self._keeper = asyncio.get_running_loop().create_task(self._keep())

@@ -17,9 +17,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from engine.executors.cluster.ray_address import ClusterNotFound, found, is_on_loopback, split
 from engine.executors.cluster.ray_agent_actor import AgentActor, Assignment, Installed
 from engine.executors.cluster.ray_nodes import RayAgents, RayNode
 from engine.executors.process.linux import die_with_parent
@@ -162,37 +162,10 @@ def _name(row: Mapping[str, Any]) -> str:
     return str(row["NodeName" if named else "NodeManagerHostname"])
 
 
-def is_on_loopback(address: str) -> bool:
-    """Whether a cluster's HOST:PORT is of this machine's loopback."""
-    return address.rpartition(":")[0].strip("[]") in ("localhost", "127.0.0.1", "::1")
-
-
-def found(address: str) -> str:
-    """HOST:PORT of the cluster: that of RAY_ADDRESS, or of the one last started here, if `address` is `auto`.
-
-    Raises:
-        ClusterRefused: There is none.
-    """
-    if address != "auto":
-        return address
-    named = os.environ.get("RAY_ADDRESS", "")
-    if named not in ("", "auto"):
-        return named
-    noted = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray", "ray_current_cluster")  # noqa: S108  # Ray's
-    try:
-        return noted.read_text().strip()
-    except OSError:
-        raise ClusterRefused(
-            "no Ray cluster is found here: name it (HOST:PORT, or RAY_ADDRESS), "
-            "or start one with `engine cluster up`"
-        ) from None
-
-
 def _reach(address: str) -> None:
     """Raise ClusterRefused if nothing listens there: Ray would try for 40 seconds."""
-    host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _REACH_S).close()
+        socket.create_connection(split(address), _REACH_S).close()
     except (OSError, ValueError) as error:
         raise ClusterRefused(f"no Ray cluster answers at {address}: {error}") from None
 
@@ -231,7 +204,7 @@ def _probe(address: str) -> subprocess.Popen[str]:
 
 def _joined(order: Order) -> RayCluster:
     """Join the cluster as a driver, once it has shown that it refuses whoever has no token."""
-    address = found(order.address)
+    address = found(order.address, os.environ)
     if is_on_loopback(address):
         os.environ[KEEPS_LOOPBACK] = "0"
     probe = None
@@ -308,7 +281,7 @@ def main() -> None:
     order = Order(**json.loads(_first_line_of_stdin()))
     try:
         drive(order, tell)
-    except ClusterRefused as refused:
+    except (ClusterRefused, ClusterNotFound) as refused:
         tell({"refused": str(refused)})
 
 

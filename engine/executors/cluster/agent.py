@@ -20,6 +20,7 @@ from engine.executors.cluster.code_cache import CodeCache
 from engine.executors.cluster.connection import prepare_socket
 from engine.executors.cluster.handshake import AgentHandshake, AgentRefused
 from engine.executors.cluster.session import AgentSession
+from engine.executors.cluster.tunnel import TunnelListener
 from engine.executors.process.parent.process_host import ProcessHost
 from engine.machine.cores import usable_cores
 from engine.machine.memory import MemoryGauge
@@ -53,6 +54,7 @@ class Agent:
         self._say = say
         self._now = clock.now
         self._session: AgentSession | None = None
+        self._tunnel = TunnelListener(self._loop)
         self._is_draining = asyncio.Event()
         self._said = ""
         self._workshop = Workshop(
@@ -82,8 +84,10 @@ class Agent:
             zygote = host.zygote(None, ())
             await zygote.up
             self._details = self._details._replace(own_tmp=zygote.own_tmp)
+            await self._tunnel.open()
             await self._serve()
         finally:
+            self._tunnel.close()
             host.release(self._workshop.commons)
             await host.wait_closed()
             self._cache.close()
@@ -134,7 +138,7 @@ class Agent:
             )
             transport = await handshake.done
         prepare_socket(transport.get_extra_info("socket"))
-        session = self._session = AgentSession(self._workshop, self._cache, transport)
+        session = self._session = AgentSession(self._workshop, self._cache, transport, self._tunnel)
         if rest := handshake.rest():
             session.connection.data_received(rest)
         if transport.is_closing():

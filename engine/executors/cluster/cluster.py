@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 from engine.core.cluster_config import ClusterConfig
 from engine.core.cluster_nodes import NodeLoss, NodeReading
@@ -80,6 +81,7 @@ class Cluster:
         self._notify = workshop.notify
         self._cores_elsewhere = workshop.cores_elsewhere
         self.say = workshop.say
+        self._tunnel_target = tunnel_target(workshop.endpoint_url)
         self._carrier = carrier
         self._secret = secret
         self._servers: list[asyncio.Server] = []
@@ -207,7 +209,8 @@ class Cluster:
         for node in list(self._nodes.values()):
             if node.agent == details.agent:
                 node.lose(NodeLoss.REPLACED, "it has connected anew")
-        node = Node(self, self._loop, self._clock, transport, details, self._unique(details.node))
+        name = self._unique(details.node)
+        node = Node(self, self._loop, self._clock, transport, details, name, self._tunnel_target)
         self._nodes[node.name] = node
         self._is_empty.clear()
         transport.set_protocol(node.connection)
@@ -327,9 +330,6 @@ class Cluster:
         """See `NodeEvents`."""
         self.code.send(node.connection, digest)
 
-    def take_stream(self, node: Node, operation: int, channel: int, body: bytes) -> None:
-        """See `NodeEvents`."""
-
     def _say_sometimes(self, text: str) -> None:
         now_s = self._now()
         if now_s - self._said_s.get(text, -_SAY_AGAIN_S) >= _SAY_AGAIN_S:
@@ -361,6 +361,16 @@ def secret_of(config: ClusterConfig) -> bytes:
             f"secret_file, or set {SECRET_VARIABLE}"
         )
     return secret
+
+
+def tunnel_target(endpoint_url: str | None) -> tuple[str, int] | None:
+    """Host and port that streams from nodes go on to; None where nodes need none, or can go there alone."""
+    if endpoint_url is None:
+        return None
+    found = urlsplit(endpoint_url)
+    if found.hostname is None or not is_loopback(found.hostname):
+        return None
+    return found.hostname, found.port or (443 if found.scheme == "https" else 80)
 
 
 def is_loopback(host: str) -> bool:

@@ -18,7 +18,7 @@ from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.errors import ConfigError
 from engine.executors.cluster.carrier import Carrier, PlainCarrier
-from engine.executors.cluster.cluster import Cluster
+from engine.executors.cluster.cluster import Cluster, tunnel_target
 from engine.executors.cluster.code_archive import CodeError, ShippedCode
 from engine.executors.cluster.messages import FunctionMessage
 from engine.executors.cluster.node import Node, RemoteEnvironment
@@ -44,7 +44,8 @@ class Shipped:
             is_async=workshop.is_async,
             cpu=workshop.cpu,
             python=workshop.python,
-            has_endpoint=workshop.endpoint_url is not None,
+            endpoint_url=workshop.endpoint_url,
+            is_tunnelled=tunnel_target(workshop.endpoint_url) is not None,
         )
 
     def message(self) -> bytes:

@@ -30,7 +30,8 @@ class FunctionMessage(NamedTuple):
         account: For ARNs and variables.
         digest: Of its code.
         logs_json, is_async, cpu, python: As in the engine's `Workshop`.
-        has_endpoint: Whether AWS clients in the handler can find the engine, by way of the agent.
+        endpoint_url: Where AWS clients in the handler find the engine, or None.
+        is_tunnelled: They find it by way of the agent instead: the engine listens where no node can reach it.
     """
 
     function: Function
@@ -40,7 +41,8 @@ class FunctionMessage(NamedTuple):
     is_async: bool | None
     cpu: CpuLaw
     python: PythonInterpreter | None
-    has_endpoint: bool
+    endpoint_url: str | None
+    is_tunnelled: bool
 
     def encode(self) -> bytes:
         """As JSON."""

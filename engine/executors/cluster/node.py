@@ -17,6 +17,7 @@ from engine.core.placement import NodeRoom
 from engine.executors.cluster import protocol as wire
 from engine.executors.cluster.connection import AgentConnection
 from engine.executors.cluster.messages import read_event, read_failure
+from engine.executors.cluster.tunnel import Streams
 from engine.executors.process.protocol import pack_request
 from engine.machine.memory import reserve_kb
 from engine.ports import Clock
@@ -146,9 +147,6 @@ class NodeEvents(Protocol):
     def say(self, text: str) -> None:
         """Log a line for whoever runs the engine."""
 
-    def take_stream(self, node: Node, operation: int, channel: int, body: bytes) -> None:
-        """A frame of a tunnelled connection has come."""
-
 
 class Node:
     """One agent that is connected. It ends with its connection, and so do its numbers."""
@@ -161,8 +159,19 @@ class Node:
         transport: asyncio.Transport,
         details: wire.AgentDetails,
         name: str,
+        tunnel_target: tuple[str, int] | None,
     ) -> None:
-        """`name`: what it is called here, unique among the nodes that are there."""
+        """Take over the connection.
+
+        Args:
+            events: The cluster.
+            loop: Where everything here is called.
+            clock: The engine's.
+            transport: The connection.
+            details: What the agent said of itself.
+            name: What it is called here, unique among the nodes that are there.
+            tunnel_target: Where streams from it go on to, or None.
+        """
         self.name = name
         self.agent = details.agent
         self.described = NodeDescription(
@@ -180,6 +189,7 @@ class Node:
         self.is_leaving = False
         self.codes: frozenset[str] = frozenset()
         self.connection = AgentConnection(loop, clock, transport, self, must_run=False)
+        self._streams = Streams(loop, self.connection, tunnel_target)
         self._events = events
         self._now = clock.now
         self._functions: dict[ShippedFunction, int] = {}
@@ -337,7 +347,7 @@ class Node:
         if handler is not None:
             handler(channel, body)
         elif wire.STREAM_DATA <= operation <= wire.STREAM_WINDOW or operation == wire.STREAM_OPEN:
-            self._events.take_stream(self, operation, channel, body)
+            self._streams.take(operation, channel, body)
         else:
             self.lose(NodeLoss.PROTOCOL, f"operation {operation} is none of an agent's")
 
@@ -355,6 +365,7 @@ class Node:
 
     def lost(self, reason: str) -> None:
         """See `FrameHandler`."""
+        self._streams.close()
         self._events.lost(self, self._loss, reason)
 
     # ---------------------------------------------------------------- what the agent tells

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from engine.core.error_bodies import InitFailure
 from engine.core.python_interpreter import PythonInterpreter
@@ -18,6 +19,7 @@ from engine.executors.cluster.code_cache import CodeCache, IncomingArchive
 from engine.executors.cluster.connection import AgentConnection
 from engine.executors.cluster.messages import FunctionMessage
 from engine.executors.cluster.remote_facts import RelayedInvocation, RemoteFacts
+from engine.executors.cluster.tunnel import Streams, TunnelListener
 from engine.executors.process.parent.executor import ProcessExecutor
 from engine.executors.python_probe import UnusablePython, interpreter_at
 from engine.machine.memory import MemoryGauge
@@ -44,8 +46,10 @@ class _HostedFunction:
 class AgentSession:
     """One connection to an engine, and the environments that it has had started."""
 
-    def __init__(self, workshop: Workshop, cache: CodeCache, transport: asyncio.Transport) -> None:
-        """`workshop`: what all executors here have in common, in all sessions."""
+    def __init__(
+        self, workshop: Workshop, cache: CodeCache, transport: asyncio.Transport, tunnel: TunnelListener
+    ) -> None:
+        """`workshop` and `tunnel`: what all executors here have in common, in all sessions."""
         self._workshop = workshop
         self._loop = workshop.loop
         self._now = workshop.clock.now
@@ -67,6 +71,8 @@ class AgentSession:
         self.is_idle = asyncio.Event()
         """Set whenever no environment is left."""
         self.connection = AgentConnection(self._loop, workshop.clock, transport, self, must_run=True)
+        self._tunnel = tunnel
+        self._streams = tunnel.streams = Streams(self._loop, self.connection)
         self._takes: dict[int, Callable[[int, bytes], object]] = {
             wire.BEAT: self._beat,
             wire.RUN: self._run,
@@ -115,7 +121,13 @@ class AgentSession:
 
     def take(self, operation: int, channel: int, body: bytes) -> None:
         """See `FrameHandler`."""
-        self._takes[operation](channel, body)
+        handler = self._takes.get(operation)
+        if handler is not None:
+            handler(channel, body)
+        elif wire.STREAM_DATA <= operation <= wire.STREAM_WINDOW:
+            self._streams.take(operation, channel, body)
+        else:
+            self.connection.lose(f"operation {operation} is none of an engine's")
 
     def beat(self) -> bytes:
         """See `FrameHandler`."""
@@ -135,6 +147,9 @@ class AgentSession:
     def lost(self, reason: str) -> None:
         """See `FrameHandler`."""
         self.reason = reason
+        if self._tunnel.streams is self._streams:
+            self._tunnel.streams = None
+        self._streams.close()
         self.is_over.set()
         self.is_idle.set()
 
@@ -301,7 +316,7 @@ class AgentSession:
             is_async=message.is_async,
             cpu=message.cpu,
             python=python,
-            endpoint_url=None,
+            endpoint_url=self._endpoint_url(message),
             output=facts.output,
             log=facts.log,
             notify=facts.notify,
@@ -318,6 +333,13 @@ class AgentSession:
         for channel, is_provisioned in pending.items():
             facts.waits(channel)
             (executor.provision if is_provisioned else executor.start)(channel)
+
+    def _endpoint_url(self, message: FunctionMessage) -> str | None:
+        """Where AWS clients on this node find the engine."""
+        if message.endpoint_url is None or not message.is_tunnelled:
+            return message.endpoint_url
+        found = urlsplit(message.endpoint_url)
+        return found._replace(netloc=f"127.0.0.1:{self._tunnel.port}").geturl()
 
     def _say(self, text: str) -> None:
         self.connection.send(wire.SAY, 0, text.encode("utf-8", "replace")[: wire.PIECE_BYTES])

@@ -53,7 +53,7 @@ class _Late:
         """`body` is that of the class as it was written."""
         self._name = name
         self._body = body
-        self._options = {**options, "slots": False, "repr": False, "eq": False}
+        self._options = {**options, "slots": True, "repr": False, "eq": False}
 
     def __get__(self, instance: object, kind: type) -> Any:
         for owner in kind.__mro__:

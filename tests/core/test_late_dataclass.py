@@ -45,6 +45,7 @@ def made(library, options):
         tags: list[str] = field(default_factory=list, repr=False)
         seen: int = field(default=0, compare=False)
         norm: int = field(init=False)
+        note: str | None = field(default=None, init=False)
 
         def __post_init__(self):
             object.__setattr__(self, "norm", abs(self.x) + abs(self.y))

@@ -17,7 +17,7 @@ from engine.core.placement import NodeRoom
 from engine.executors.cluster import protocol as wire
 from engine.executors.cluster.connection import AgentConnection
 from engine.executors.cluster.messages import read_event, read_failure
-from engine.executors.cluster.tunnel import Streams
+from engine.executors.cluster.tunnel import TunnelStreams
 from engine.executors.process.protocol import pack_request
 from engine.machine.memory import reserve_kb
 from engine.ports import Clock
@@ -189,7 +189,7 @@ class Node:
         self.is_leaving = False
         self.codes: frozenset[str] = frozenset()
         self.connection = AgentConnection(loop, clock, transport, self, must_run=False)
-        self._streams = Streams(loop, self.connection, tunnel_target)
+        self._streams = TunnelStreams(loop, self.connection, tunnel_target)
         self._events = events
         self._now = clock.now
         self._functions: dict[ShippedFunction, int] = {}

@@ -19,7 +19,7 @@ from engine.executors.cluster.code_cache import CodeCache, IncomingArchive
 from engine.executors.cluster.connection import AgentConnection
 from engine.executors.cluster.messages import FunctionMessage
 from engine.executors.cluster.remote_facts import RelayedInvocation, RemoteFacts
-from engine.executors.cluster.tunnel import Streams, TunnelListener
+from engine.executors.cluster.tunnel import TunnelListener, TunnelStreams
 from engine.executors.process.parent.executor import ProcessExecutor
 from engine.executors.python_probe import UnusablePython, interpreter_at
 from engine.machine.memory import MemoryGauge
@@ -72,7 +72,7 @@ class AgentSession:
         """Set whenever no environment is left."""
         self.connection = AgentConnection(self._loop, workshop.clock, transport, self, must_run=True)
         self._tunnel = tunnel
-        self._streams = tunnel.streams = Streams(self._loop, self.connection)
+        self._streams = tunnel.streams = TunnelStreams(self._loop, self.connection)
         self._takes: dict[int, Callable[[int, bytes], object]] = {
             wire.BEAT: self._beat,
             wire.RUN: self._run,

@@ -21,10 +21,10 @@ _FIRST_CHANNEL: Final = 0x8000_0000
 _ABORTED: Final = b"\x00"
 
 
-class _Stream(asyncio.Protocol):
+class _TunnelStream(asyncio.Protocol):
     """One end of a stream: a socket on this machine, and what the other end may still be sent."""
 
-    def __init__(self, streams: Streams, channel: int) -> None:
+    def __init__(self, streams: TunnelStreams, channel: int) -> None:
         self._streams = streams
         self._channel = channel
         self._transport: asyncio.Transport | None = None
@@ -136,7 +136,7 @@ class _Stream(asyncio.Protocol):
             self._transport.close()
 
 
-class Streams:
+class TunnelStreams:
     """The streams of one connection between an engine and an agent, at either end."""
 
     def __init__(
@@ -149,14 +149,14 @@ class Streams:
         self._loop = loop
         self.send = connection.send
         self._target = target
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, _TunnelStream] = {}
         self._connecting: set[asyncio.Task[None]] = set()
         self._channels = _FIRST_CHANNEL
 
-    def opened(self) -> _Stream:
+    def opened(self) -> _TunnelStream:
         """The end of a new stream, for a socket that has just been accepted here."""
         self._channels += 1
-        stream = _Stream(self, self._channels)
+        stream = _TunnelStream(self, self._channels)
         if len(self._streams) < _MAX_STREAMS:
             self._streams[self._channels] = stream
             self.send(wire.STREAM_OPEN, self._channels)
@@ -196,12 +196,12 @@ class Streams:
         if self._target is None or len(self._streams) >= _MAX_STREAMS:
             self.send(wire.STREAM_END, channel, _ABORTED)
             return
-        stream = self._streams[channel] = _Stream(self, channel)
+        stream = self._streams[channel] = _TunnelStream(self, channel)
         task = self._loop.create_task(self._connect(stream, channel, self._target))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
-    async def _connect(self, stream: _Stream, channel: int, target: tuple[str, int]) -> None:
+    async def _connect(self, stream: _TunnelStream, channel: int, target: tuple[str, int]) -> None:
         try:
             await self._loop.create_connection(lambda: stream, *target)
         except OSError:
@@ -215,7 +215,7 @@ class TunnelListener:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._server: asyncio.Server | None = None
-        self.streams: Streams | None = None
+        self.streams: TunnelStreams | None = None
         """Those of the engine that is served now; None: what connects is closed again."""
         self.port = 0
 

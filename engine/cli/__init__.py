@@ -10,7 +10,7 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
-from engine.version import VERSION
+from engine.version import VERSION, build
 
 COMMANDS: Final[Mapping[str, str]] = {
     "agent": "Host environments on this machine for the engine at HOST:PORT, until a signal ends it.",
@@ -74,7 +74,20 @@ def _short_help(name: str, width: int = 45) -> str:
     return click.Command(name, help=COMMANDS[name]).get_short_help_str(width)
 
 
+def _tell_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:  # noqa: FBT001  # click's
+    if asked and not ctx.resilient_parsing:
+        click.echo(f"engine, version {VERSION} ({build()})")
+        ctx.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(VERSION, prog_name="engine")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_tell_version,
+    help="Show the version, whether it is the compiled or the pure build, and exit.",
+)
 def main() -> None:
     """Run AWS-Lambda-style handlers on this machine: fast, scaled from zero, deadlined, billed, measured."""

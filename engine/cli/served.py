@@ -21,6 +21,7 @@ from engine.runtime.clock import SystemClock
 from engine.runtime.output import StandardOutput
 from engine.runtime.platform import Platform
 from engine.telemetry.log import gap_line
+from engine.version import build
 
 
 def run_until_stopped(
@@ -35,7 +36,7 @@ def run_until_stopped(
     def announce(addresses: Announcement) -> None:
         if not config.functions:
             output.err.write(f"no functions are named: they come over the Lambda API at {addresses.aws}\n")
-        ready = {"ready": True, **dataclasses.asdict(addresses)}
+        ready = {"ready": True, **dataclasses.asdict(addresses), "build": build()}
         cpu = cpu_in_force(config.functions, config.cpu, Platform())
         if cpu.mechanism is not None:
             ready["cpu"] = str(cpu)

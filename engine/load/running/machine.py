@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from engine.version import VERSION
+from engine.version import VERSION, build
 
 
 def commit() -> str:
@@ -25,11 +25,11 @@ def commit() -> str:
 
 def machine(metrics: str) -> dict[str, Any]:
     """Processor, Python, versions, and what was configured. `metrics` is the engine's page."""
-    build = next((line for line in metrics.splitlines() if line.startswith("engine_build_info{")), "")
+    info = next((line for line in metrics.splitlines() if line.startswith("engine_build_info{")), "")
     return {
         "commit": commit(),
-        "engine": VERSION,
-        "event loop": build.partition('event_loop="')[2].partition('"')[0],
+        "engine": f"{VERSION}, {build()}",
+        "event loop": info.partition('event_loop="')[2].partition('"')[0],
         "python": platform.python_version(),
         "locust": version("locust"),
         "processor": _processor(),

@@ -1,6 +1,7 @@
 # The two commands of a new user are `make demo` and `make test`. PYTHON picks the interpreter.
 PYTHON ?= python3
-VENV ?= .venv
+# `make test-wheel` puts a wheel in the place of the editable engine: not where anybody works.
+VENV ?= $(if $(filter test-wheel,$(MAKECMDGOALS)),.venv-wheel,.venv)
 BIN := $(VENV)/bin
 LOCK ?=
 PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
@@ -9,10 +10,10 @@ PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo collect test check bench load dashboards previews pictures lock wheels environments clean
+.PHONY: help demo collect test test-wheel check bench load dashboards previews pictures lock wheels environments clean
 
 help: ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.installed: pyproject.toml $(LOCK)
 	@$(PYTHON) -m venv $(VENV)
@@ -34,6 +35,11 @@ collect: $(VENV)/.installed ## import every test once, so that the workers of `m
 
 test: $(VENV)/.installed ## the whole test suite
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+WHEEL ?= compiled
+
+test-wheel: $(VENV)/.installed ## the whole suite on what a wheel installs: WHEEL=compiled (the default) or pure
+	$(BIN)/python tools/test_wheel.py $(WHEEL) $(PYTEST_ARGS)
 
 check: $(VENV)/.installed ## format, lint, types
 	$(BIN)/ruff format --check .
@@ -75,4 +81,4 @@ environments: ## a short try in other environments: the oldest dependencies; amo
 	$(VENV)-company/bin/python tests/environments/smoke.py
 
 clean: ## remove what the above made
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-company .mypy_cache .ruff_cache .pytest_cache .hypothesis report.html
+	rm -rf build dist $(VENV) .venv-wheel $(VENV)-oldest $(VENV)-company .mypy_cache .ruff_cache .pytest_cache .hypothesis report.html

@@ -11,6 +11,7 @@ import pytest
 
 from engine.runtime.platform import new_event_loop
 from engine.testing import VirtualTimeLoop
+from engine.version import build
 
 hypothesis.settings.register_profile(  # the machine is shared: time proves nothing
     "default", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
@@ -22,7 +23,14 @@ os.environ["VIRTUAL_ENV"] = sys.prefix
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files on the real clock come first: the others fill the workers' time while the last of these end."""
+    """Files on the real clock come first: the others fill the workers' time while the last of these end.
+
+    Those marked `pure_only` are skipped where the engine is compiled.
+    """
+    if build() == "compiled":
+        for item in items:
+            if (marker := item.get_closest_marker("pure_only")) is not None:
+                item.add_marker(pytest.mark.skip(reason=f"compiled: {marker.args[0]}"))
     waiting = {item.path for item in items if item.get_closest_marker("real_time") is not None}
     items.sort(key=lambda item: item.path not in waiting)
 

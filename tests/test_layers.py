@@ -54,7 +54,10 @@ SEEDED = {"Random"}  # of `random`; everything else of it uses the one generator
 
 
 def modules() -> list[Path]:
-    return sorted(ROOT.rglob("*.py"))
+    """All but the copy of loadtests/ that a wheel has."""
+    return sorted(
+        path for path in ROOT.rglob("*.py") if not path.is_relative_to(ROOT / "resources/loadtests")
+    )
 
 
 def layer_of(path: Path) -> str:

@@ -11,12 +11,13 @@ import os
 import time
 import traceback
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+from engine.executors.engine_frames import OF_ENGINE
 
 _NEXT_FRAME: Final = '\n  File "'
 _CALLERS: Final = (
-    str(Path(__file__).parents[1]) + os.sep,
+    *OF_ENGINE,
     *(os.path.dirname(os.__file__) + name for name in ("/asyncio/", "/threading.py", "/contextlib.py")),
     *("<string>", "<frozen runpy>"),
 )

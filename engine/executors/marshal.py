@@ -16,7 +16,6 @@ import time
 import traceback
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 
@@ -27,10 +26,10 @@ from engine.core.error_bodies import platform_error_body
 from engine.core.fast_json import BUILT_IN_ONLY, JSONDecodeError, dumps, loads
 from engine.core.json_document import has_short_numbers
 from engine.errors import EngineError
+from engine.executors.engine_frames import OF_ENGINE, OF_EXECUTORS
 
-_OURS: Final = str(Path(__file__).parent) + os.sep
-_CALLERS: Final = (str(Path(__file__).parents[1]) + os.sep, os.path.dirname(os.__file__) + "/asyncio/")
-"""Folders of what calls handlers: the engine, and for coroutines the event loop."""
+_CALLERS: Final[tuple[str, ...]] = (*OF_ENGINE, os.path.dirname(os.__file__) + "/asyncio/")
+"""How the files of what calls handlers begin: the engine, and for coroutines the event loop."""
 
 
 class UnmarshalError(EngineError):
@@ -167,7 +166,7 @@ def failure_of(error: BaseException | Failure) -> Failure:
     frames = [
         (frame.filename, frame.lineno or 0, frame.name, frame.line)
         for frame in traceback.extract_tb(of_handler(error.__traceback__))
-        if not frame.filename.startswith(_OURS)
+        if not frame.filename.startswith(OF_EXECUTORS)
     ]
     return Failure(type(error).__name__, _text(error), tuple(traceback.format_list(frames)))
 

@@ -22,14 +22,14 @@ A file of such a name in a code folder is not what the handler imports on Lambda
 
 OF_ENGINE: Final = frozenset(
     """
-    _yaml annotated_types anyio click engine handlers httptools idna
+    _yaml annotated_types anyio click engine engine__mypyc handlers httptools idna
     markdown_it mdurl multipart orjson prometheus_client pydantic pydantic_core pygments
     python_multipart rich simplejson sniffio sortedcontainers typing_extensions typing_inspection
     uvloop watchfiles
     yaml
     """.split()  # noqa: SIM905  # as text it can be read
 )
-"""The engine's packages and those of everything it needs: Lambda has none of them."""
+"""The engine's packages, the module of its compiled code, and what it needs: Lambda has none of them."""
 
 IMPORTED_LATE: Final = frozenset(
     """

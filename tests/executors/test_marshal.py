@@ -9,6 +9,7 @@ import enum
 import json
 import math
 import uuid
+from pathlib import Path
 
 import pytest
 from awslambdaric import bootstrap
@@ -17,6 +18,7 @@ from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller, to_json
 from hypothesis import given
 from hypothesis import strategies as st
 
+import engine
 from engine.core.context import ClientContextError
 from engine.executors.marshal import (
     Failure,
@@ -33,6 +35,9 @@ from engine.executors.marshal import (
     run_log_json,
     run_log_text,
 )
+
+FILES = [str(Path(engine.__file__).parent / "executors" / "marshal.py"), "engine/executors/marshal.py"]
+"""Names of a file of the engine in tracebacks: where it lies, and how it is called when it is compiled."""
 
 Point = collections.namedtuple("Point", "x y")
 
@@ -470,11 +475,11 @@ def test_a_bad_client_context_is_reported_with_its_type():
     assert list(expected.items()) == list(json.loads(error_body(ClientContextError("why"), "r1")).items())
 
 
-def test_the_engines_frames_are_cut_from_the_head(tmp_path):
+@pytest.mark.parametrize("file", FILES)
+def test_the_engines_frames_are_cut_from_the_head(file):
     """The first frame is the user's, whoever called; engine frames below it stay."""
-    engine_file = failure_of.__code__.co_filename
     namespace = {}
-    exec(compile("def call(handler):\n    return handler({}, None)\n", engine_file, "exec"), namespace)
+    exec(compile("def call(handler):\n    return handler({}, None)\n", file, "exec"), namespace)
     try:
         namespace["call"](boom)
     except Refused as error:
@@ -484,11 +489,11 @@ def test_the_engines_frames_are_cut_from_the_head(tmp_path):
     assert [True] == ["in boom\n" in frame for frame in stack]
 
 
-def test_a_handler_that_cannot_be_called_leaves_no_frame():
+@pytest.mark.parametrize("file", FILES)
+def test_a_handler_that_cannot_be_called_leaves_no_frame(file):
     """There is none but the engine's, which would mean nothing to the user."""
-    engine_file = failure_of.__code__.co_filename
     namespace = {}
-    exec(compile("def call(handler):\n    return handler({}, None)\n", engine_file, "exec"), namespace)
+    exec(compile("def call(handler):\n    return handler({}, None)\n", file, "exec"), namespace)
     try:
         namespace["call"](lambda event: event)
     except TypeError as error:

@@ -5,10 +5,12 @@ import asyncio
 import dataclasses
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
 from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,6 @@ import engine
 from engine import Engine, Function
 from engine.app.python_choice import with_pythons
 from engine.config import from_functions
-from engine.executors.process.child import foreign_start
 from tests.pythons import SERIES, interpreter, interpreters, make_venv
 
 pytestmark = pytest.mark.real_time
@@ -170,8 +171,8 @@ spec = importlib.util.spec_from_file_location("foreign_start", sys.argv[1])
 foreign_start = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(foreign_start)
 sys.modules["orjson"] = None
-foreign_start.import_from("engine", foreign_start.ENGINE)
 foreign_start.import_from("simplejson", sys.argv[2])
+foreign_start.import_zygote()
 """
 
 
@@ -253,18 +254,28 @@ def answers(payloads, results):
 
 
 FILES = """
-importlib.import_module("engine.executors.process.child.zygote")
 files = [getattr(module, "__file__", None) for name, module in sorted(sys.modules.items())
          if name.partition(".")[0] in ("engine", "simplejson")]
 """
 
 
-def run_there(series, code):
+def run_there(series, code, package=ROOT):
     """What `code` prints as JSON, in a bare interpreter that sees its standard library alone."""
-    command = [interpreter(series), "-S", "-I", "-B", "-c", OURS + code, foreign_start.__file__, SIMPLEJSON]
+    start = str(package / "executors" / "process" / "child" / "foreign_start.py")
+    command = [interpreter(series), "-S", "-I", "-B", "-c", OURS + code, start, SIMPLEJSON]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ("", 0) == (done.stderr, done.returncode)
     return json.loads(done.stdout)
+
+
+def test_no_binary_beside_the_engines_files_is_imported(tmp_path):
+    """Even if it is for this very Python: what its code lies in is where the engine is installed."""
+    series = ".".join(map(str, sys.version_info[:2]))
+    copy = shutil.copytree(ROOT, tmp_path / "engine", ignore=shutil.ignore_patterns("resources", "*.so"))
+    (copy / f"errors{EXTENSION_SUFFIXES[0]}").write_bytes(b"not for you")
+    there = "print(json.dumps(sys.modules['engine.errors'].__file__))"
+
+    assert str(copy / "errors.py") == run_there(series, FILES + there, copy)
 
 
 @pytest.mark.parametrize("series", SERIES)

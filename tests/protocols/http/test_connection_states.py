@@ -27,6 +27,8 @@ from engine.protocols.http.limits import HttpLimits
 from engine.protocols.http.server_state import ServerState
 from engine.testing import VirtualTimeLoop
 
+pytestmark = pytest.mark.pure_only("steps within one call are seen by a subclass of Connection alone")
+
 LIMITS = HttpLimits(max_header_bytes=1_000, max_body_bytes=1_000, max_pipelined=2, linger_bytes=1_000)
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n"
 

@@ -35,10 +35,8 @@ PLAIN = {"CheckpointToken": "dG9r", "Updates": [{"Id": "a", "Type": "STEP", "Act
 
 
 def request_of(body, arn=ARN):
-    request = Request.__new__(Request)
-    request.method, request.body = "POST", json.dumps(body).encode()
-    request.target = f"/2025-12-01/durable-executions/{quote(arn, safe='')}/checkpoint".encode()
-    return request
+    target = f"/2025-12-01/durable-executions/{quote(arn, safe='')}/checkpoint".encode()
+    return Request(None, "POST", target, b"", None, json.dumps(body).encode(), "1.1", "", 0.0)
 
 
 @given(BODIES)

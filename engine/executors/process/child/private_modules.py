@@ -16,7 +16,7 @@ from typing import Final
 
 from engine.executors.module_names import OF_AWS_CLIENT, OF_ENGINE, is_plain_package, modules_in
 
-_USED_HERE: Final = ("engine", "orjson", "simplejson")
+_USED_HERE: Final = ("engine", "engine__mypyc", "orjson", "simplejson")
 """What a zygote imports that is not of the standard library."""
 
 

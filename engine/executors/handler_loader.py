@@ -127,7 +127,7 @@ class Loader:
         except BaseException as error:
             self.discard(instance, module)
             raise _init_error(error) from error
-        return Loaded(callable=found, is_async=_is_async(found), module=module, instance=instance)
+        return Loaded(callable=found, is_async=gives_coroutine(found), module=module, instance=instance)
 
     def share(self, handler: str) -> dict[str, ModuleType | None]:
         """Let the program import the module of `handler` before it is loaded.
@@ -177,8 +177,8 @@ class Loader:
             return None
         return found[-1].origin
 
-    def source(self, handler: str) -> tuple[str, str] | None:
-        """Name and file of the handler's module if it is plainly a file of the code folder, else None."""
+    def source(self, handler: str) -> tuple[str, str, str] | None:
+        """Module, file and name of the handler if it is plainly in a file of the code folder, else None."""
         try:
             target = self._target(handler)
         except InitError:
@@ -186,7 +186,7 @@ class Loader:
         if target.folder != self._code or "." in target.dotted:
             return None
         file = source_below(str(self._code), target.dotted)
-        return None if file is None else (target.dotted, file)
+        return None if file is None else (target.dotted, file, target.function)
 
     def _target(self, handler: str) -> _Target:
         """Take `handler` apart as AWS's client does, or by file and function."""
@@ -246,7 +246,7 @@ def _init_error(error: BaseException) -> InitError:
     return InitError("Runtime.ExitError", "", (), exit_status(error))
 
 
-def _is_async(handler: Any) -> bool:
+def gives_coroutine(handler: Any) -> bool:
     """Whether calling it gives a coroutine; also for partials and objects with an async `__call__`."""
     return inspect.iscoroutinefunction(handler) or (
         not inspect.isroutine(handler)

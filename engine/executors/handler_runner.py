@@ -122,8 +122,8 @@ class HandlerRunner:
         with suppress(InitError, OSError, ValueError):  # said when it is loaded
             self._loader.file_of(self._function.handler)
 
-    def source(self) -> tuple[str, str] | None:
-        """Name and file of the handler's module if it is plainly a file of the code folder, else None."""
+    def source(self) -> tuple[str, str, str] | None:
+        """Module, file and name of the handler if it is plainly in a file of the code folder, else None."""
         return self._loader.source(self._function.handler)
 
     def unload(self, loaded: Loaded) -> None:

@@ -22,34 +22,31 @@ _SIGKILL: Final = int(signal.SIGKILL)
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
 
-def _function(name: str, *types: Any) -> Any:
-    """A function of the C library that returns an int. Given its types, ctypes has less to find out."""
-    function = getattr(ctypes.CDLL(None, use_errno=True), name)
-    function.argtypes = types
-    return function
-
-
-_prctl: Final = _function("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
-_unshare: Final = _function("unshare", ctypes.c_int)
-_setns: Final = _function("setns", ctypes.c_int, ctypes.c_int)
-_mount: Final = _function("mount", *[ctypes.c_char_p] * 3, ctypes.c_ulong, ctypes.c_char_p)
+# Their arguments are ints below 2**31, bytes and None, which ctypes passes as they are. Told of their types
+# it looks those up and makes objects of them: that is twenty pages of memory for a child to copy. errno too
+# costs some, and `prctl` fails only for arguments that it does not know.
+_C: Final = ctypes.CDLL(None, use_errno=True)
+_unshare: Final[Any] = _C.unshare
+_setns: Final[Any] = _C.setns
+_mount: Final[Any] = _C.mount
+_prctl: Final[Any] = ctypes.CDLL(None).prctl
 
 
 def die_with_parent(parent: int) -> None:
     """Have this process killed when `parent`, its parent, dies; at once if that happened already."""
-    _check("prctl", _prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0))
+    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def outlive_parent() -> None:
     """Take back `die_with_parent`."""
-    _check("prctl", _prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0))
+    _prctl(_PR_SET_PDEATHSIG, 0)
 
 
 def adopt_orphans() -> None:
     """Become the parent of descendants whose own parent dies."""
-    _check("prctl", _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def unshare_mounts() -> None:

@@ -7,6 +7,7 @@ little endian, and deadlines on CLOCK_MONOTONIC, which processes share.
 
 from __future__ import annotations
 
+import _socket
 import socket
 from collections.abc import Iterator
 from struct import Struct
@@ -80,7 +81,7 @@ def _text(part: bytes) -> str | None:
 class FrameReader:
     """Reads requests from a socket: `next` blocks for one, `parse` takes data that was received."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: _socket.socket) -> None:
         self._connection = connection
         self._partial = bytearray()
 

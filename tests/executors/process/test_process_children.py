@@ -58,6 +58,28 @@ async def test_what_forked_children_share_with_the_handler_counts_once(make):
     assert (Status.SUCCESS, b"4") == (outcome.status, outcome.body)
 
 
+FORKING = """
+import os, threading
+lock = threading.Lock()
+def handler(event, context):
+    thread = threading.Thread(target=lock.acquire, daemon=True)
+    with lock:
+        thread.start()
+        read_end, write_end = os.pipe()
+        if os.fork() == 0:
+            os.write(write_end, f"{threading.active_count()} {thread.is_alive()}".encode())
+            os._exit(0)
+        return os.read(read_end, 100).decode()
+"""
+
+
+@pytest.mark.parametrize("snapstart", [False, True])
+async def test_a_handler_may_fork_as_any_program(make, snapstart):
+    """What the standard library does then is left out only of the engine's own forks."""
+    async with make(FORKING, snapstart=snapstart) as engine:
+        assert "1 False" == (await engine.invoke("f")).payload
+
+
 async def test_a_zygote_that_does_not_answer_is_replaced_and_the_caller_is_answered(make, marked_processes):
     """It is stopped before the first environment is asked for."""
     async with make("def handler(event, context):\n    return 1\n") as engine:

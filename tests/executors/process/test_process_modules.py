@@ -116,13 +116,40 @@ def test_what_a_child_would_import_otherwise_or_complain_of_is_left_to_it(
     monkeypatch.setattr(sys, "dont_write_bytecode", True)  # what is compiled already warns of nothing
     file = tmp_path / f"{name}.py"
     file.write_text(source)
-    module = CompiledModule(name, str(file))
+    module = CompiledModule(name, str(file), "VALUE")
     found = []
     for _ in range(4):
         module.renew()
         found.append(module.spec is not None)
 
     assert [False, is_read] == [found[0], found[-1]]
+
+
+FAILING = """
+class Ends(BaseException): pass
+def give_up():
+    {what}
+give_up()
+"""
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["raise ValueError('no')", "raise ImportError('no')", "raise Ends('no')", "raise SystemExit(3)"],
+)
+async def test_why_a_module_fails_is_told_alike_whoever_runs_it(make, what):
+    """The import system does for the first environments; further ones run what was read beforehand."""
+    lines, answers = [], []
+    async with make(FAILING.format(what=what), settings={"write_log": lines.append}) as engine:
+        for _ in range(4):
+            outcome = await engine.invoke("f")
+            answers.append({**(outcome.error or {}), "requestId": "", "errorMessage": ""})
+    text = "".join(lines)
+    inits, frames = text.count("Traceback"), [line for line in text.splitlines() if line[:1].isspace()]
+
+    assert [answers[0]] * 4 == answers
+    assert inits >= (0 if "Exit" in what else 4)
+    assert frames == (frames[: len(frames) // inits] * inits if inits else [])
 
 
 async def test_what_awss_client_imports_is_not_the_folders(make, tmp_path):

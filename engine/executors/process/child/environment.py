@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import atexit
 import errno
 import fcntl
@@ -9,9 +10,7 @@ import json
 import os
 import resource
 import signal
-import socket
 import sys
-import termios
 import threading
 import time
 from importlib import import_module
@@ -22,11 +21,11 @@ from engine.core.event import Event
 from engine.core.invocation import Invocation
 from engine.core.outcome import Outcome
 from engine.core.payload_limits import MAX_RESPONSE_BYTES
-from engine.executors.handler_loader import InitError, Loaded
+from engine.executors.handler_loader import InitError
 from engine.executors.handler_runner import HandlerRunner
 from engine.executors.log_format import LogStyle
 from engine.executors.marshal import decode, encode, exit_status, of_handler, run_log_json, run_log_text
-from engine.executors.process.child.compiled_module import CompiledModule
+from engine.executors.process.child.compiled_module import CompiledModule, drop_raising
 from engine.executors.process.child.handler_log import HandlerLog
 from engine.executors.process.child.preloading import imported_from_outside
 from engine.executors.process.child.private_modules import (
@@ -52,6 +51,8 @@ from engine.executors.process.spec import EnvironmentSpec
 
 _NOTHING: Final = b"\0\0\0\0"
 _MB: Final = 1024 * 1024
+_FIONREAD: Final = 0x541B
+"""`termios.FIONREAD` of Linux, without that library: each one that is loaded makes a fork longer."""
 LOG_STREAM: Final = "AWS_LAMBDA_LOG_STREAM_NAME"
 
 
@@ -94,8 +95,8 @@ class ChildEnvironment:
         source = self.call.source()
         self._compiled = None if source is None else CompiledModule(*source)
         self.template = self.call.make_context_template()
-        self.loaded: Loaded
-        self.connection: socket.socket
+        self.handler: Any
+        self.connection: _socket.socket
         self._loop: Any = None
         self._own_memory: int | None = None
         self._peak_kb = self._base_kb = 0
@@ -128,15 +129,34 @@ class ChildEnvironment:
         """Import the handler. Raises InitError."""
         tells = self.spec.function.preload == "auto" and not self.is_prepared
         before = set(sys.modules) if tells else ()
-        if self._compiled is not None:
-            self.private.expect(self._compiled.spec)
-        self.loaded = self.call.load(fresh=True)
+        if self._compiled is None or not self._has_run(self._compiled):
+            self.handler = self._load()
         if tells:
             self._imported = imported_from_outside(self.spec.function.code, before)
 
+    def _has_run(self, module: CompiledModule) -> bool:
+        """Run the module if it was read before the fork; False if the handler is not there then."""
+        try:
+            self.handler = module.run()
+        except BaseException:  # noqa: BLE001  # whatever it is, the import system comes to it too, and says so
+            return False
+        return True
+
+    def _load(self) -> Any:
+        """Have the handler imported as AWS's client does it. Raises InitError."""
+        if self._compiled is not None:
+            self.private.expect(self._compiled.spec)
+        try:
+            return self.call.load(fresh=True).callable
+        except InitError as error:
+            drop_raising(error.__cause__)
+            raise
+
     def attach(self, connection: int) -> None:
         """Take over the descriptor of the socket to the engine."""
-        self.connection = socket.socket(fileno=move_to_high_number(connection))
+        # `socket.socket` is Python, with enumerations: ten pages.
+        number = move_to_high_number(connection)
+        self.connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, number)
         if self.spec.function.snapstart:
             # Each environment of a snapshot has a log stream of its own.
             self.template.rename(self.call.new_log_stream_name())
@@ -227,7 +247,7 @@ class ChildEnvironment:
 
     def serve(self) -> None:
         """Run the handler for one request after the other, until the engine closes the socket."""
-        call, handler, template = self.call, self.loaded.callable, self.template
+        call, handler, template = self.call, self.handler, self.template
         receive = FrameReader(self.connection).next
         # One invocation at a time: the same two objects stand for all of them, as one global id does in
         # AWS's client. What a thread of the handler's writes later belongs to the one that runs then.
@@ -302,7 +322,7 @@ class ChildEnvironment:
     def _printed(self) -> int:
         """`PRINTED` if the pipe may hold what the engine has not read yet."""
         try:
-            return PRINTED if fcntl.ioctl(1, termios.FIONREAD, _NOTHING) != _NOTHING else 0
+            return PRINTED if fcntl.ioctl(1, _FIONREAD, _NOTHING) != _NOTHING else 0
         except OSError:
             return PRINTED  # the handler closed it, or put something else in its place
 

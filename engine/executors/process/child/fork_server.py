@@ -7,6 +7,7 @@ everything those have started are killed. A template is a fork of a zygote with 
 from __future__ import annotations
 
 import _socket
+import gc
 import os
 import select
 import signal
@@ -16,6 +17,7 @@ from typing import Final
 from engine.executors.process.child import cgroup
 from engine.executors.process.child.bootstrap import ChildBootstrap
 from engine.executors.process.child.environment import ChildEnvironment
+from engine.executors.process.child.fork_hooks import ForkHooks
 from engine.executors.process.child.handler_log import HandlerLog
 from engine.executors.process.child.private_modules import PrivateModules
 from engine.executors.process.child.process_setup import freeze_memory, set_variables
@@ -56,6 +58,7 @@ class ForkServer:
         tmp_dirs: TmpDirs,
         log: HandlerLog,
         private: PrivateModules,
+        hooks: ForkHooks,
         template: ChildEnvironment | None = None,
         *,
         initialised: bool = False,
@@ -65,6 +68,7 @@ class ForkServer:
         self._tmp_dirs = tmp_dirs
         self._log = log
         self._private = private
+        self._hooks = hooks
         self._template = template
         self._initialised = initialised
         self._environments: dict[bytes, ChildEnvironment] = {}  # by their spec
@@ -199,6 +203,7 @@ class ForkServer:
                 try:
                     theirs.detach()
                     self._close_in_child(ours, output)
+                    self._hooks.put_back()
                     if message.kind == TEMPLATE:
                         self._run_template(bootstrap)
                     elif self._initialised:
@@ -225,9 +230,15 @@ class ForkServer:
         environment = bootstrap.environment
         base = os.path.dirname(bootstrap.variables.get("TMPDIR", ""))
         tmp_dirs = tmp_dirs_of_template(base, mounted=bootstrap.own_tmp)
-        freeze_memory()
         initialised = not environment.is_prepared
-        ForkServer(control, tmp_dirs, self._log, self._private, environment, initialised=initialised).run()
+        hooks = ForkHooks()
+        if not initialised:
+            hooks.take_out()
+        fillers = freeze_memory()
+        ForkServer(
+            control, tmp_dirs, self._log, self._private, hooks, environment, initialised=initialised
+        ).run()
+        del fillers
         os._exit(0)
 
     def _set_environment(self, environment: ChildEnvironment) -> None:
@@ -257,7 +268,7 @@ class ForkServer:
             if len(self._environments) >= _MAX_KNOWN:
                 self._environments.clear()
             self._environments[text] = known
-            freeze_memory()
+            gc.freeze()  # without a search for garbage before: this is part of a function's first start
         return known
 
     def _close_in_child(self, ours: _socket.socket, output: int) -> None:

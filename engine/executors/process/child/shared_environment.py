@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 from importlib import import_module
-from queue import SimpleQueue
 from types import CoroutineType
 from typing import Any, NoReturn
 
@@ -20,6 +19,7 @@ from engine.core.context import ContextTemplate
 from engine.core.event import Event
 from engine.core.invocation import Invocation
 from engine.executors.capture import Capture, current
+from engine.executors.handler_loader import gives_coroutine
 from engine.executors.marshal import encode
 from engine.executors.process.child.environment import ChildEnvironment, ignore_outcome
 from engine.executors.process.protocol import ERROR, EXITS, OUTPUT, RAW, SUCCESS, FrameReader, RequestFrame
@@ -41,7 +41,7 @@ class SharedEnvironment(ChildEnvironment):
     def serve(self) -> NoReturn:
         """Run the handler for the requests as they come, until the engine closes the socket."""
         template = self.template
-        if self.loaded.is_async:
+        if gives_coroutine(self.handler):
             self._serve_tasks(template)
         else:
             self._serve_threads(template)
@@ -93,7 +93,7 @@ class SharedEnvironment(ChildEnvironment):
 
     def _serve_threads(self, template: ContextTemplate) -> None:
         intake = FrameReader(self.connection)
-        inbox: SimpleQueue[RequestFrame] = SimpleQueue()
+        inbox: Any = import_module("queue").SimpleQueue()
         threads: list[threading.Thread] = []
         idle = threading.Semaphore(0)
 
@@ -151,7 +151,7 @@ class SharedEnvironment(ChildEnvironment):
     def _begin(self, template: ContextTemplate, invocation: Invocation, request: RequestFrame) -> Any:
         self._numbers[invocation] = request.number
         document, context = self.call.arguments(template, invocation)
-        return self.loaded.callable(document, context)
+        return self.handler(document, context)
 
     def _end(self, invocation: Invocation, request: RequestFrame, value: Any) -> None:
         body, raw = encode(value)

@@ -7,11 +7,9 @@ for each page that it is the first to change.
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,8 +28,6 @@ from engine.executors.process.spec import EnvironmentSpec, FunctionSpec
 _TIMES: Final = 20
 _MODULE: Final = "warmup_handler"
 _PAYLOAD: Final = b'{"a": [1, null, "x"]}'
-_HOOKS: Final = ((threading, "_after_fork"), (logging, "_after_at_fork_child_reinit_locks"))
-"""What runs in each child before anything of ours does. They change nothing where there is one thread."""
 
 
 def warm_up(log: HandlerLog, private: PrivateModules) -> None:
@@ -45,8 +41,6 @@ def warm_up(log: HandlerLog, private: PrivateModules) -> None:
     for _ in range(_TIMES):
         environment.before_fork()
         with _undone():
-            for module, name in _HOOKS:
-                vars(module).get(name, int)()
             die_with_parent(parent)
             adopt_orphans()
             _serve_once(environment)

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
+from engine.executors.process.child.fork_hooks import ForkHooks
 from engine.executors.process.child.fork_server import ForkServer
 from engine.executors.process.child.handler_log import HandlerLog
 from engine.executors.process.child.private_modules import PrivateModules, copy_used_modules
@@ -74,7 +75,10 @@ def main(descriptor: int, parent: int) -> NoReturn:
     tmp_dirs = make_tmp_dirs(setup["tmp_base"])
     os.environ.clear()  # once here instead of in every child
     set_variables({"TZ": ":UTC"})
-    freeze_memory()
+    hooks = ForkHooks()
+    hooks.take_out()
+    fillers = freeze_memory()
     outlive_parent()
-    ForkServer(connection, tmp_dirs, log, private).run()
+    ForkServer(connection, tmp_dirs, log, private, hooks).run()
+    del fillers
     os._exit(0)

@@ -10,7 +10,7 @@ PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo collect test test-wheel check bench load dashboards previews pictures lock wheels environments clean
+.PHONY: help demo collect test test-wheel test-ray check bench load dashboards previews pictures lock wheels clean environments
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ WHEEL ?= compiled
 
 test-wheel: $(VENV)/.installed ## the whole suite on what a wheel installs: WHEEL=compiled (the default) or pure
 	$(BIN)/python tools/test_wheel.py $(WHEEL) $(PYTEST_ARGS)
+
+test-ray: $(VENV)/.installed ## tests on a Ray cluster of two nodes that they make (needs root)
+	ENGINE_RAY_TESTS=1 $(BIN)/python -m pytest -n 0 tests/ray
 
 check: $(VENV)/.installed ## format, lint, types
 	$(BIN)/ruff format --check .

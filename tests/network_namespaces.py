@@ -115,7 +115,11 @@ class Node:
     def connect(self, port: int, host: str | None = None) -> socket.socket:
         """A connection to a port of the node, or to one of `host` from it."""
         connection = self.socket()
-        connection.connect((host or self.address, port))
+        try:
+            connection.connect((host or self.address, port))
+        except OSError:
+            connection.close()
+            raise
         return connection
 
     def processes(self) -> dict[int, str]:

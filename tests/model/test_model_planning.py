@@ -18,14 +18,10 @@ from engine.errors import ConfigError
 from engine.model.cost import usage
 from engine.model.cost.bill import bill, cents
 from engine.model.cost.commitments import COMMITMENT, PlanUse, best_for_stretches, committed, paid_usd
-from engine.model.cost.containers import (
-    EC2_USD_PER_HOUR,
-    FARGATE_USD_PER_HOUR,
-    containers_instead,
-    parse_container,
-)
+from engine.model.cost.containers import containers_instead, parse_container
 from engine.model.cost.memory_sizes import HandlerRun, ServiceTime, tuned
 from engine.model.cost.monthly import Month, with_memory
+from engine.model.cost.node_types import EC2_USD_PER_HOUR, FARGATE_USD_PER_HOUR
 from engine.model.cost.price_book import price_book
 from engine.model.cost.savings_plans import RATES, with_savings_plan
 

@@ -1,43 +1,20 @@
 """Lambda against containers that are paid by the hour: Fargate tasks and EC2 instances.
 
-Prices are those of us-east-1: EC2 from the AmazonEC2 offer of 2026-10-06, on demand, Linux; Fargate from
-constants in public programs, 2024 to 2026 (unverified). tests/core/price_lists.csv has them with sources.
+Prices are those of `node_types`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from engine.core.billing import exactly, gb_seconds
 from engine.core.late_dataclass import dataclass
 from engine.core.spelling import did_you_mean
+from engine.model.cost.node_types import EC2_USD_PER_HOUR, FARGATE_SOURCE, ec2_source, fargate_usd
 from engine.model.cost.price_book import PriceBook
-
-FARGATE_USD_PER_HOUR: Final[Mapping[str, tuple[str, str]]] = {
-    "x86_64": ("0.04048", "0.004445"),
-    "arm64": ("0.03238", "0.00356"),
-}
-"""A vCPU and a GB, by architecture."""
-
-EC2_USD_PER_HOUR: Final[Mapping[str, str]] = {
-    "c6i.8xlarge": "1.36",
-    "c7g.4xlarge": "0.58",
-    "c7g.8xlarge": "1.16",
-    "c7i.large": "0.08925",
-    "c8g.2xlarge": "0.31904",
-    "m5.large": "0.096",
-    "m5.xlarge": "0.192",
-    "m6a.large": "0.0864",
-    "m6i.xlarge": "0.192",
-    "m8g.4xlarge": "0.71808",
-    "m9g.medium": "0.04892",
-    "r7g.xlarge": "0.2142",
-    "t4g.large": "0.0672",
-    "t4g.micro": "0.0084",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +88,7 @@ def parse_container(text: str) -> Container:
     """`fargate:VCPU:GB`, `fargate-arm64:VCPU:GB`, `ec2:TYPE`, or US dollars an hour.
 
     Raises:
-        ValueError: It is none of these, or the type's price is not known.
+        ValueError: It is none of these, the type's price is not known, or Fargate has no such task.
     """
     kind, _, rest = text.partition(":")
     if kind == "ec2":
@@ -119,13 +96,10 @@ def parse_container(text: str) -> Container:
         if usd is None:
             hint = did_you_mean(rest, EC2_USD_PER_HOUR)
             raise ValueError(f"{text!r}: no price known{hint}; give dollars an hour instead")
-        return Container(text, Decimal(usd), "AmazonEC2 offer of 2026-10-06, us-east-1")
+        return Container(text, Decimal(usd), ec2_source(rest))
     if kind in ("fargate", "fargate-arm64"):
         vcpu, gb = (_amount(one, text) for one in rest.split(":", 1)) if ":" in rest else _bad(text)
-        per_vcpu, per_gb = FARGATE_USD_PER_HOUR["arm64" if kind.endswith("arm64") else "x86_64"]
-        with exactly():
-            usd_per_hour = vcpu * Decimal(per_vcpu) + gb * Decimal(per_gb)
-        return Container(text, usd_per_hour, "Fargate in us-east-1 (unverified)")
+        return Container(text, fargate_usd(text, vcpu, gb), FARGATE_SOURCE)
     return Container(text, _amount(text, text), "as given")
 
 

@@ -29,9 +29,8 @@ from engine.model.queueing.formulas import (
     blocking,
     blocking_of,
     blocking_of_many,
-    poisson_quantile,
 )
-from engine.model.queueing.offered_load import in_flight_quantile
+from engine.model.queueing.in_flight import CountedInFlight, InFlight, PoissonInFlight
 from engine.model.queueing.peak_in_flight import median_highest
 from engine.model.queueing.planned_load import PlannedLoad
 from engine.model.queueing.prediction import Prediction
@@ -109,6 +108,7 @@ def _nothing_runs(load: PlannedLoad) -> Prediction:
             concurrency=0.0,
             concurrency_p99=0.0,
             concurrency_peak=0.0,
+            in_flight=CountedInFlight([1.0]),
             environments=environments,
             environments_peak=environments,
             cold=0.0,
@@ -144,8 +144,8 @@ def _steady(load: PlannedLoad) -> Prediction:
     offered = let_in * hold_s
     ran = admitted * horizon_s
     created = ran * cold
-    environments, quantile = starts.over_time(max(environments, admitted * hold_s), offered)
-    quantile = min(quantile, limit)
+    environments, loads = starts.over_time(max(environments, admitted * hold_s), offered)
+    in_flight = PoissonInFlight(loads, limit)
     peak = min(median_highest(offered, let_in, horizon_s * starts.free_share), limit)
     exact = isinstance(load.service, Exponential) and late < _HARDLY_LATE and by_limit < _HARDLY_LATE
     return _prediction(
@@ -163,8 +163,9 @@ def _steady(load: PlannedLoad) -> Prediction:
             ran=ran,
             peak_per_s=load.shape.numbers[0],
             concurrency=admitted * (mean_s + cold * load.init.mean_s),
-            concurrency_p99=quantile,
+            concurrency_p99=in_flight.quantile(0.99),
             concurrency_peak=peak,
+            in_flight=in_flight,
             environments=environments,
             environments_peak=max(peak, math.ceil(environments)),
             cold=created,
@@ -203,15 +204,18 @@ class _Starts:
     free_share: float = 1.0
     all_busy: bool = False
 
-    def over_time(self, environments: float, in_flight: float) -> tuple[float, int]:
-        """The mean number of environments, and the p99 in flight, from what they are during the burst."""
+    def over_time(self, environments: float, in_flight: float) -> tuple[float, list[tuple[float, float]]]:
+        """The mean number of environments, and (mean in flight, share of the time).
+
+        Both arguments are what there is during the burst.
+        """
         free = self.free_share
         if free == 1:
-            return environments, poisson_quantile(in_flight, 0.99)
+            return environments, [(in_flight, 1.0)]
         later = in_flight * max(0.0, 1 - self.refused_share / (1 - free))
         if self.all_busy:
             environments = free * environments + (1 - free) * later
-        return environments, in_flight_quantile([(in_flight, free), (later, 1 - free)], 0.99)
+        return environments, [(in_flight, free), (later, 1 - free)]
 
 
 def _starts(load: PlannedLoad, per_s: float, cold: float, lost: float) -> _Starts:
@@ -289,7 +293,8 @@ def _regular(load: PlannedLoad, *, rough: bool) -> Prediction:
     ran = admitted * horizon_s * attempts
     hold_s = capped.mean_s + found.cold_share * load.init.mean_s
     in_flight = rate * let_in * attempts * hold_s
-    environments, quantile = starts.over_time(min(max(found.environments, in_flight), load.limit), in_flight)
+    environments, loads = starts.over_time(min(max(found.environments, in_flight), load.limit), in_flight)
+    held_back = PoissonInFlight(loads, load.limit)
     retries = () if attempts == 1 else ("retries are taken to come at equal distances, too",)
     return _prediction(
         load,
@@ -300,10 +305,11 @@ def _regular(load: PlannedLoad, *, rough: bool) -> Prediction:
             ran=ran,
             peak_per_s=rate,
             concurrency=admitted * attempts * hold_s,
-            concurrency_p99=min(found.in_flight_p99, quantile)
+            concurrency_p99=min(found.in_flight_p99, held_back.quantile(0.99))
             if starts.refused_share
             else found.in_flight_p99,
             concurrency_peak=found.in_flight_peak,
+            in_flight=held_back if starts.refused_share else found.in_flight,
             environments=environments,
             environments_peak=max(found.in_flight_peak, math.ceil(environments - 1e-9)),
             cold=ran * found.cold_share,
@@ -353,7 +359,7 @@ def _moving(load: PlannedLoad, *, rough: bool) -> Prediction:
     is_late = capped.late_share >= _HARDLY_LATE
     if is_late:
         remembered = follow(replace(limits, keep_alive_s=_moving_window_s(load, shape)))
-    offered = [(level.load, level.seconds) for level in ran.levels]
+    in_flight = PoissonInFlight([(level.load, level.seconds) for level in ran.levels], limit)
     return _prediction(
         load,
         _Found(
@@ -363,8 +369,9 @@ def _moving(load: PlannedLoad, *, rough: bool) -> Prediction:
             ran=ran.ran,
             peak_per_s=load.shape.peak_per_s(load.horizon_s),
             concurrency=(ran.ran * capped.mean_s + ran.cold * load.init.mean_s) / load.horizon_s,
-            concurrency_p99=min(in_flight_quantile(offered, 0.99), limit),
+            concurrency_p99=in_flight.quantile(0.99),
             concurrency_peak=min(ran.highest, limit),
+            in_flight=in_flight,
             environments=remembered.environment_s / load.horizon_s,
             environments_peak=remembered.peak_environments,
             cold=ran.cold,
@@ -440,6 +447,7 @@ class _Found:
     concurrency: float
     concurrency_p99: float
     concurrency_peak: float
+    in_flight: InFlight
     environments: float
     environments_peak: float
     cold: float
@@ -476,6 +484,7 @@ def _prediction(load: PlannedLoad, found: _Found) -> Prediction:
         concurrency=found.concurrency,
         concurrency_p99=found.concurrency_p99,
         concurrency_peak=found.concurrency_peak,
+        in_flight=found.in_flight,
         busy=found.ran * capped.mean_s / load.horizon_s,
         environments=found.environments,
         environments_peak=found.environments_peak,

@@ -11,8 +11,8 @@ from engine.core.billing import MB_PER_GB, exactly
 from engine.core.function import Function
 from engine.core.late_dataclass import dataclass
 from engine.model.cost.usage import Usage, invocations, provisioned, times, total
+from engine.model.queueing.in_flight import CountedInFlight, InFlight
 from engine.model.simulation.confidence_intervals import WINDOWS, share_interval
-from engine.model.simulation.levels import level_quantile
 from engine.model.simulation.run_statistics import FunctionObservation, Observation, Times
 from engine.model.simulation.workload import ColdStartRule
 
@@ -37,6 +37,7 @@ class Prediction:
         peak_per_s: The highest rate.
         concurrency, concurrency_p99, concurrency_peak: In flight, init included: mean, for 99 % of time, at
             the most.
+        in_flight: The same for any share of the time.
         busy: In handlers, on average: what is in flight without those that initialise.
         environments, environments_peak: Environments: mean, and at the most.
         created: Started in that time.
@@ -68,6 +69,7 @@ class Prediction:
     concurrency: float
     concurrency_p99: float
     concurrency_peak: float
+    in_flight: InFlight = field(repr=False)
     busy: float
     environments: float
     environments_peak: float
@@ -213,6 +215,7 @@ def prediction_of(
 ) -> Prediction:
     """The answer of a run that counted."""
     started = seen.ran + seen.failed_inits
+    in_flight = CountedInFlight(seen.seconds_at_levels(horizon_s))
     lost = seen.dropped if seen.retries or seen.dropped else min(seen.failed, seen.arrivals)
     return Prediction(
         method=method,
@@ -223,8 +226,9 @@ def prediction_of(
         ran=started,
         peak_per_s=peak_per_s,
         concurrency=seen.in_flight_s / horizon_s if horizon_s else 0.0,
-        concurrency_p99=level_quantile(seen.seconds_at_levels(horizon_s), 0.99),
+        concurrency_p99=in_flight.quantile(0.99),
         concurrency_peak=seen.peak_concurrency,
+        in_flight=in_flight,
         busy=seen.busy_s / horizon_s if horizon_s else 0.0,
         environments=seen.environment_s / horizon_s if horizon_s else 0.0,
         environments_peak=seen.peak_environments,

@@ -18,6 +18,7 @@ from typing import Final
 from engine.core.late_dataclass import dataclass
 from engine.model.distributions import Capped, Distribution, Exponential, Mixture, Sum
 from engine.model.queueing.formulas import blocking
+from engine.model.queueing.in_flight import CountedInFlight, InFlight, PoissonInFlight
 from engine.model.queueing.warm_pool import warm_pool
 from engine.model.simulation import kernel
 from engine.model.simulation.confidence_intervals import share_interval
@@ -51,6 +52,7 @@ class Regular:
         cold_share, cold_interval: Of what runs, in the long run.
         environments: Mean number.
         in_flight_p99, in_flight_peak: For 99 % of time; at the most.
+        in_flight: For any share of the time; of a rough answer an upper bound.
         inside_share: Of what runs, in provisioned environments.
         seed: Of what was drawn, if anything was.
         error: What is known of the accuracy.
@@ -63,6 +65,7 @@ class Regular:
     environments: float
     in_flight_p99: int
     in_flight_peak: int
+    in_flight: InFlight
     inside_share: float
     seed: int | None
     error: str
@@ -124,6 +127,7 @@ def regular(
         environments=min(environments, float(limit)),
         in_flight_p99=min(_quantile(counts, 0.99, load), limit),
         in_flight_peak=min(max(_quantile(counts, 1 - 1e-6, load), seen.peak if seen else 0), limit),
+        in_flight=CountedInFlight(counts, limit) if counts else PoissonInFlight([(load, 1.0)], limit),
         inside_share=_inside(rate, service, provisioned, seen),
         seed=_SEED if drawn else None,
         error="; ".join(("arrivals at equal distances: in flight exact", *said)),

@@ -350,6 +350,10 @@ class Fleet(Generic[Item]):
         self._partial.pop(environment, None)
         return ()
 
+    def on_demand(self, state: State) -> list[int]:
+        """Environments in that state that are not provisioned: those that `give_up` is for."""
+        return [e.id for e in self._environments.values() if e.state is state and not e.provisioned]
+
     def adjust(self, pool: Pool, provisioned: int, now_s: float) -> Sequence[Command[Item]]:
         """From now on draw on `pool` and keep `provisioned` environments ready, disturbing nothing that runs.
 

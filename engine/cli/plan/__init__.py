@@ -43,6 +43,7 @@ from engine.cli.plan.beside import lines as lines_of_account
 from engine.cli.plan.beside import page as page_of_account
 from engine.cli.plan.memory import durations_of
 from engine.cli.plan.monthly_prices import MonthlyPrices
+from engine.cli.plan.nodes import NodesAsked, nodes_options
 from engine.cli.plan.page import page
 from engine.cli.plan.question import PlanQuestion, answer_to
 from engine.cli.plan.text import lines
@@ -56,6 +57,7 @@ _OF_ONE = (
     "against",
     "within",
     "container",
+    "nodes",
     "front_door",
     "log_bytes",
     "savings_plan",
@@ -65,7 +67,9 @@ _OF_ONE = (
 )
 """Options that several functions have no use for."""
 
-_NOT_DURABLE = ("backlog", "beside", "against", "container", "front_door", "cpu_ms", "tuned", "sizes")
+_NOT_DURABLE = (
+    *("backlog", "beside", "against", "container", "nodes", "front_door", "cpu_ms", "tuned", "sizes"),
+)
 """Options that do not go with `--durable`."""
 
 
@@ -114,6 +118,7 @@ _NOT_DURABLE = ("backlog", "beside", "against", "container", "front_door", "cpu_
 )
 @click.option("--within", type=number(0, 100), help="objective: % that prediction and REPORT lines differ")
 @container_options
+@nodes_options
 @money_options
 @objective_options
 @output_options
@@ -144,6 +149,7 @@ def plan(
         refuse_unused(context, "needs --container", "at_once")
     objectives = objectives_of(options)
     function, account, service, init = function_of(options, options["of"] or "function")
+    nodes = NodesAsked.of(context, options, function)
     book, free_tier, days = book_of(options)
     beside = options.pop("beside")
     if beside:
@@ -168,7 +174,7 @@ def plan(
     prices = MonthlyPrices(book, free_tier, Month(requests=0, days=days, **options), traffic)
     question = PlanQuestion(asked, account, traffic, error_share, trigger, prices, objectives, executions)
     found = answer_to(question, wanted, durations)
-    answer = answer_of(question, found, containers=containers, at_once=at_once, log=log)
+    answer = answer_of(question, found, containers=containers, at_once=at_once, nodes=nodes, log=log)
     report = answer.report()
     if html is not None:
         write(html, page(report))

@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.cli.plan.against import ObservedLog
 from engine.cli.plan.memory import memory_table
+from engine.cli.plan.nodes import NodesAnswer, NodesAsked
 from engine.cli.plan.page import ReportContent
 from engine.cli.plan.question import FoundPlan, PlanQuestion
 from engine.cli.prediction_tables import (
@@ -48,6 +49,7 @@ class PlanAnswer:
         prediction: The same, with everything that it takes for granted.
         bill, offers, checks: Of a month; Savings Plans for it; the objectives.
         instead: The same load on containers.
+        on_nodes: The same on nodes of one's own; None: not asked for.
         log, compared: REPORT lines, and each figure predicted and observed.
     """
 
@@ -58,6 +60,7 @@ class PlanAnswer:
     offers: Sequence[PlanOffer]
     checks: list[ObjectiveCheck]
     instead: Sequence[ContainerComparison]
+    on_nodes: NodesAnswer | None
     log: ObservedLog | None
     compared: Sequence[comparison.ComparisonRow]
 
@@ -79,8 +82,10 @@ class PlanAnswer:
                 "Savings Plans": NotedTable(plan_rows(self.offers), _REPEATED if self.offers else ""),
                 "Keep-alive": NotedTable(keep_alive_rows(document["keep_alive"])),
                 "Instead of Lambda": NotedTable(container_rows(self.instead)),
+                "Nodes instead of Lambda": NotedTable(()) if self.on_nodes is None else self.on_nodes.table(),
                 f"Against {self.log.file if self.log else None}": NotedTable(comparison_rows(self.compared)),
             },
+            sections={} if self.on_nodes is None else {"A month on nodes": self.on_nodes.section()},
         )
 
     @property
@@ -98,6 +103,7 @@ class PlanAnswer:
             "cost": {**self.bill.document(), "days": self.question.prices.month.days},
             "savings_plans": [one.document() for one in self.offers],
             **({"containers": [one.document() for one in self.instead]} if self.instead else {}),
+            **({} if self.on_nodes is None else {"nodes": self.on_nodes.document()}),
             **({"memory_sizes": [one.document() for one in self.found.sizes]} if self.found.sizes else {}),
             **self._recommended(),
         }
@@ -142,19 +148,22 @@ def answer_of(
     *,
     containers: Sequence[Container],
     at_once: int,
+    nodes: NodesAsked | None,
     log: ObservedLog | None,
 ) -> PlanAnswer:
-    """Price and judge what was found, and hold it against containers and the log, if there are any."""
+    """Price and judge what was found, and hold it against containers, nodes and the log, if there are any."""
     prices, predicted = question.prices, found.prediction
     instead = [_instead(question, predicted, one, at_once) for one in containers]
     compared = [] if log is None else log.compared(predicted, question.asked.horizon_s, prices.book)
+    bill = prices.bill(predicted)
+    on_nodes = None if nodes is None else nodes.answer(predicted, prices, bill)
     said = (
         *predicted.assumptions,
         *assumptions(prices.month),
         *container_assumptions(instead),
+        *(() if on_nodes is None else on_nodes.assumptions),
         *(() if log is None else log.assumptions()),
     )
-    bill = prices.bill(predicted)
     return PlanAnswer(
         question,
         found,
@@ -163,6 +172,7 @@ def answer_of(
         prices.offers(predicted),
         question.objectives.checks(predicted, bill.usd),
         instead,
+        on_nodes,
         log,
         compared,
     )

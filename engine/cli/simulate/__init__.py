@@ -34,6 +34,7 @@ from engine.cli.model_options import (
 )
 from engine.cli.options import function_named, variable_option
 from engine.cli.simulate.live import Live, live
+from engine.cli.simulate.nodes import NodesAsked, NodesResult, nodes_options
 from engine.cli.simulate.page import page
 from engine.cli.simulate.predictions import SimulatedRun, by_policy, predict
 from engine.cli.simulate.result import SimulationResult
@@ -58,6 +59,9 @@ _NOT_DURABLE: Final = (
     "init_times",
 )
 """Options that do not go with `--durable`."""
+
+_NOT_ON_NODES: Final = ("compare", "handler")
+"""Options that do not go with `--nodes`."""
 
 _SHARE: Final = number(0, 100)
 _LONG_S: Final = 3600.0
@@ -97,6 +101,7 @@ _MANY: Final = 1000
 @send_batch_option
 @mapping_options
 @durable_options
+@nodes_options
 @click.option("--method", type=click.Choice(["auto", "rules", "fast"]), default="auto", show_default=True)
 @click.option("--compare", is_flag=True, help="the same under every policy (one function)")
 @click.option(
@@ -151,6 +156,7 @@ def simulate(
         times, seen = live_run.held(account, at_s, horizon_s)
         recipe = replace(recipe, service=times.service, init=times.startup)
         workloads = [recipe.workload(recipe.function.name, Invocations(list(at_s)))]
+    nodes = NodesAsked.of(context, options, [one.function for one in workloads], book.region)
     run = SimulatedRun(
         account=account,
         horizon_s=horizon_s,
@@ -158,9 +164,12 @@ def simulate(
         policy=policy_of(options),
         has_backlog=backlog is not None,
         durable=durable,
+        nodes=None if nodes is None else nodes.load,
+        about_nodes=() if nodes is None else nodes.assumptions,
         **take(options, "method", "sqs_batch", "sqs_send_batch"),
     )
-    predictions = [replace(one, assumptions=(*one.assumptions, *notes)) for one in predict(workloads, run)]
+    simulated = predict(workloads, run)
+    predictions = [replace(one, assumptions=(*one.assumptions, *notes)) for one in simulated.predictions]
     month = backlog is None and (options["trace"] is None or options["month"] or _is_long(predictions))
     if not month and objectives.usd_per_month is not None:
         ask = "a backlog" if backlog is not None else "so short a trace; ask for it by --month"
@@ -168,6 +177,9 @@ def simulate(
     result = SimulationResult(
         predictions, objectives, book, free_tier, days if month else None, options["top"]
     )
+    if simulated.nodes is not None:
+        runs = None if result.days is None else result.factor
+        result.nodes = NodesResult.of(simulated.nodes, runs, result.run_bill, result.bill)
     if options["compare"]:
         compared = workloads[: options["top"]]
         result.policies = by_policy(compared, account, book, result.horizon_s, objectives.p99_ms)
@@ -195,6 +207,8 @@ def _refuse_unused(context: click.Context, options: dict[str, Any], observed: st
         refuse_unused(context, "needs --trace", "trace_durations", "trace_memory")
     if options["init_times"] is not None:
         refuse_unused(context, "--init-times says it", "init")
+    if options["nodes"]:
+        refuse_unused(context, "the policies and a live run have no --nodes", *_NOT_ON_NODES)
     if options["population"] is not None:
         refuse_unused(context, "each made-up application has its own", "service", "memory_mb")
     if options["handler"] is None:

@@ -24,6 +24,9 @@ def page(result: SimulationResult) -> str:
     if result.days is not None:
         name = f"Cost of this run of {span(result.horizon_s)}"
         tables[name] = NotedTable(bill_rows(result.run_bill), result.month_line())
+    if result.nodes is not None:
+        tables["On nodes"] = result.nodes.table()
+        sections["Nodes over time"] = result.nodes.section()
     if result.comparison:
         tables["Predicted and observed"] = NotedTable(comparison_rows(result.comparison))
     if result.policies:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from engine.cli.durable_options import DurableWorkload, with_executions
 from engine.cli.model_options import refuse
@@ -21,7 +21,8 @@ from engine.model.simulation.durable_summary import DurableSummary, summary_of
 from engine.model.simulation.run_statistics import FunctionObservation
 from engine.model.simulation.simulated_executions import DurableLoad
 from engine.model.simulation.simulated_mapping import QueueLoad
-from engine.model.simulation.simulator import Simulation
+from engine.model.simulation.simulated_nodes import NodesLoad, NodesObservation
+from engine.model.simulation.simulator import Overload, Simulation
 from engine.model.simulation.workload import ColdStartRule, Trigger, Workload
 
 _SAMPLES: Final = 300
@@ -50,6 +51,8 @@ class SimulatedRun:
         policy: Decides the concurrent batches of the queue's mapping.
         has_backlog: Messages wait at second 0: the answer says when they are drained.
         durable: What the executions do that each arrival starts; None: an arrival is an invocation.
+        nodes: What environments are placed on; None: there is room for any number.
+        about_nodes: What that takes for granted, a sentence each.
     """
 
     account: Account
@@ -61,21 +64,33 @@ class SimulatedRun:
     policy: Pollers = field(default_factory=SqsPollers)
     has_backlog: bool = False
     durable: DurableWorkload | None = None
+    nodes: NodesLoad | None = None
+    about_nodes: tuple[str, ...] = ()
 
     def rules(self, workloads: Sequence[Workload]) -> Sequence[ColdStartRule]:
         """The rules of cold starts to simulate: Lambda's first, where it applies; then this engine's."""
         shared = any(one.function.environment_concurrency > 1 for one in workloads)
-        return (ColdStartRule.FIRST_FREE,) if shared else (ColdStartRule.OWN, ColdStartRule.FIRST_FREE)
+        on_engine = shared or self.nodes is not None
+        return (ColdStartRule.FIRST_FREE,) if on_engine else (ColdStartRule.OWN, ColdStartRule.FIRST_FREE)
 
 
-def predict(workloads: Sequence[Workload], run: SimulatedRun) -> list[Prediction]:
-    """What became of each function; exits if the method cannot play it."""
+class Simulated(NamedTuple):
+    """What became of each function, and of the nodes, if there were any."""
+
+    predictions: list[Prediction]
+    nodes: NodesObservation | None = None
+
+
+def predict(workloads: Sequence[Workload], run: SimulatedRun) -> Simulated:
+    """What became of all; exits if the method cannot play it, or nodes have no room for what comes."""
     requests = sum(len(one.at_s) for one in workloads)
     reason = fast_simulator.unsuited(workloads[0]) if len(workloads) == 1 else "there are several functions"
     if run.sqs_batch is not None:
         reason = "events come through a queue"
     if run.durable is not None:
         reason = "they are durable executions"
+    if run.nodes is not None:
+        reason = "environments are placed on nodes, of which it knows nothing"
     if run.method == "fast" and reason is not None:
         refuse([f"--method fast: {reason}: the live rules are needed"])
     if workloads[0].trigger is Trigger.ASYNCHRONOUS or run.sqs_batch is not None:
@@ -83,12 +98,13 @@ def predict(workloads: Sequence[Workload], run: SimulatedRun) -> list[Prediction
         run = replace(run, account=replace(run.account, requests_per_concurrency=0))
     fast = run.method == "fast" or (run.method == "auto" and requests > _RULES_UP_TO and reason is None)
     first, *engine = (
-        [_by_kernel(workloads[0], run, rule)] if fast else _by_rules(workloads, run, rule)
+        Simulated([_by_kernel(workloads[0], run, rule)]) if fast else _by_rules(workloads, run, rule)
         for rule in run.rules(workloads)
     )
     if not engine:
         return first
-    return [replace(one, on_engine=there) for one, there in zip(first, engine[0], strict=True)]
+    both = zip(first.predictions, engine[0].predictions, strict=True)
+    return Simulated([replace(one, on_engine=there) for one, there in both])
 
 
 def _by_kernel(workload: Workload, run: SimulatedRun, rule: ColdStartRule) -> Prediction:
@@ -109,7 +125,7 @@ def _by_kernel(workload: Workload, run: SimulatedRun, rule: ColdStartRule) -> Pr
     )
 
 
-def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartRule) -> list[Prediction]:
+def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartRule) -> Simulated:
     queues: dict[str, QueueLoad] = {}
     sent = [one.at_s for one in workloads]
     last_s = max((at_s[-1] for at_s in sent if len(at_s)), default=0.0)
@@ -139,8 +155,12 @@ def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartR
         queues=queues,
         durables=durables,
         cold_start=rule,
+        nodes=run.nodes,
     )
-    observed = simulation.run()
+    try:
+        observed = simulation.run()
+    except Overload as error:
+        refuse([f"--nodes: {error}"])
     invocations = sum(one.arrivals for one in observed.functions)
     several = f" of {len(workloads)} functions" if len(workloads) > 1 else ""
     predictions = []
@@ -161,14 +181,15 @@ def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartR
                     *_ASSUMPTIONS,
                     *_rate_rule(run.account),
                     *_queue_assumptions(run, seen.function),
+                    *run.about_nodes,
                 ),
                 more={**_further(seen), **_drained(seen, run)},
             )
         )
     if run.durable is not None:
         summary = summary_of(simulation.durables[0], observed.horizon_s)
-        return [_with_executions(predictions[0], summary, observed.horizon_s)]
-    return predictions
+        predictions = [_with_executions(predictions[0], summary, observed.horizon_s)]
+    return Simulated(predictions, observed.nodes)
 
 
 def _executions(

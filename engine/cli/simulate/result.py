@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import field
 from typing import Any
 
+from engine.cli.simulate.nodes import NodesResult
 from engine.core.late_dataclass import dataclass
 from engine.model.cost.bill import Bill, FreeTierChoice, bill
 from engine.model.cost.price_book import PriceBook
@@ -29,6 +30,7 @@ class SimulationResult:
         shown: Functions that are listed, at most.
         policies: The same under every policy, if that was asked for.
         comparison: Beside a live run, if one was given.
+        nodes: What the nodes were used for, if there were any.
         run_bill: Of what was played, as it is.
         bill: Of a month of it; without a month, that of the run.
     """
@@ -41,6 +43,7 @@ class SimulationResult:
     shown: int
     policies: Sequence[policies.Compared] = ()
     comparison: Sequence[comparison.ComparisonRow] = ()
+    nodes: NodesResult | None = None
     run_bill: Bill = field(init=False)
     bill: Bill = field(init=False)
     checks: list[ObjectiveCheck] = field(init=False)
@@ -118,6 +121,8 @@ class SimulationResult:
         }
         if self.policies:
             document["policies"] = policies.document(self.policies)
+        if self.nodes is not None:
+            document["nodes"] = self.nodes.document()
         if self.comparison:
             document["predicted_and_observed"] = comparison.document(self.comparison)
         return document

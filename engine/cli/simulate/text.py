@@ -45,6 +45,9 @@ def lines(result: SimulationResult) -> list[str]:
     if result.days is not None:
         shown += ["", result.month_line(), *text_table(bill_rows(result.bill))]
     shown.append(price_line(result.bill))
+    if result.nodes is not None:
+        shown += ["", "On nodes", *text_table(result.nodes.table().rows)]
+        shown += [f"{name}: {value}" for name, value in result.nodes.facts()]
     if result.policies:
         shown += ["", *text_table(policy_rows(result)), BEST_POLICIES]
     if result.comparison:

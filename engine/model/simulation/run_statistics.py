@@ -17,6 +17,7 @@ from engine.model.simulation.hold_times import TIMEOUT
 from engine.model.simulation.levels import seconds_at_levels
 from engine.model.simulation.simulated_function import Attempt, SimulatedFunction
 from engine.model.simulation.simulated_mapping import SimulatedMapping
+from engine.model.simulation.simulated_nodes import NodesObservation
 from engine.model.simulation.workload import AttemptEnding, SimulatedOutcome
 
 PERCENTILES: Final = (50.0, 90.0, 95.0, 99.0, 99.9, 100.0)
@@ -132,11 +133,13 @@ class Observation:
         functions: In the order of the workloads.
         samples: Levels over time: `at_s`, and for each function `in_flight`, `environments`, `idle`,
             `arrivals`, `cold`, `throttled` (the last three counted since the sample before).
+        nodes: What environments were placed on; None: there were none to speak of.
     """
 
     horizon_s: float
     functions: tuple[FunctionObservation, ...]
     samples: Mapping[str, Any]
+    nodes: NodesObservation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

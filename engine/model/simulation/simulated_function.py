@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, assert_never
 
+from engine.core.environment import State
 from engine.core.fleet import Command, Fail, Fleet, FleetLimits, Refuse, Run, Start, Stop
 from engine.core.function import INIT_LIMIT_S, PROVISIONED_INIT_LIMIT_S
 from engine.core.throttling import Pool, ThrottleReason, TokenBucket
@@ -18,6 +19,7 @@ from engine.model.simulation.keep_alive_policies import KeepAlive, KeepAliveCont
 from engine.model.simulation.retries import Retrying
 from engine.model.simulation.schedule import Schedule, TimedCallback
 from engine.model.simulation.scheduled_scaling import ScheduledScaling
+from engine.model.simulation.simulated_nodes import SimulatedNodes
 from engine.model.simulation.workload import (
     FAILS,
     AttemptEnding,
@@ -97,6 +99,7 @@ class SimulatedFunction:
         scaler: ScheduledScaling | None = None,
         keep_alive: KeepAlive | None = None,
         cold_start: ColdStartRule = ColdStartRule.FIRST_FREE,
+        nodes: SimulatedNodes | None = None,
         log: Log | None = None,
     ) -> None:
         function = workload.function
@@ -147,6 +150,7 @@ class SimulatedFunction:
         self._shared = function.environment_concurrency > 1
         self._running: dict[int, list[int]] = {}  # only where environments are shared
         self._at, self._released, self._log = at, released, log
+        self._nodes = nodes
         self._account_pool = account_pool
         keep_alive_s = function.keep_alive_s if keep_alive is None else keep_alive.longest_s
         held = scaler is not None and not scaler.spills
@@ -211,6 +215,35 @@ class SimulatedFunction:
             self.is_inside.append(0)
         self.outcomes.append(_WARM)
         self.arrive(now_s, item, self.fleet.reserve(now_s))
+
+    # ---------------------------------------------------------------- what nodes ask
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return self.function.name
+
+    @property
+    def has_idle(self) -> bool:
+        """Whether an environment is idle."""
+        return self.fleet.statistics().idle > 0
+
+    @property
+    def waiting(self) -> int:
+        """Events that wait for an environment."""
+        return self.fleet.statistics().waiting
+
+    def idle(self) -> list[int]:
+        """Environments that are idle, and may be given up."""
+        return self.fleet.on_demand(State.IDLE)
+
+    def busy(self) -> list[int]:
+        """Environments that are at work, and may be given up after it."""
+        return self.fleet.on_demand(State.BUSY)
+
+    def give_up(self, now_s: float, env_id: int) -> None:
+        """End it, now or after its work."""
+        self.execute(self.fleet.give_up(env_id, now_s) or (), now_s)
 
     # ---------------------------------------------------------------- facts
 
@@ -408,11 +441,19 @@ class SimulatedFunction:
             self._at(now_s + self.function.timeout_s, self._answer_at_deadline, env_id, item)
 
     def _start(self, now_s: float, env_id: int, *, provisioned: bool) -> None:
+        if provisioned:
+            self._provisioned.add(env_id)
+        if self._nodes is None:
+            self.placed(now_s, env_id)
+        else:
+            self._nodes.ask(self, now_s, env_id)
+
+    def placed(self, now_s: float, env_id: int) -> None:
+        """An environment has room: it begins to initialise."""
         self._started_at_s[env_id] = now_s
         self.created += 1
         self.peak_environments = max(self.peak_environments, len(self._started_at_s))
-        if provisioned:
-            self._provisioned.add(env_id)
+        provisioned = env_id in self._provisioned
         inits_s = self.workload.inits_s
         init_s = inits_s[(env_id - 1) % len(inits_s)]
         limit_s = max(PROVISIONED_INIT_LIMIT_S, self.function.timeout_s) if provisioned else INIT_LIMIT_S
@@ -435,6 +476,10 @@ class SimulatedFunction:
             self.on_refused(now_s, item)
 
     def _environment_gone(self, env_id: int, now_s: float) -> None:
+        if self._nodes is not None:
+            self._nodes.gone(self, now_s, env_id)
+            if env_id not in self._started_at_s:
+                return  # it waited for a node
         self.past_environments_s += max(0.0, min(now_s, self._horizon_s) - self._started_at_s.pop(env_id))
         self.unbilled_inits_s.pop(env_id, None)
         if self.keep_alive is not None:

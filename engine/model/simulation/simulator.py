@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Final, cast
 
@@ -23,10 +24,19 @@ from engine.model.simulation.scheduled_scaling import ScheduledScaling
 from engine.model.simulation.simulated_executions import DurableLoad, SimulatedExecutions
 from engine.model.simulation.simulated_function import Log, SimulatedFunction
 from engine.model.simulation.simulated_mapping import QueueLoad, SimulatedMapping
+from engine.model.simulation.simulated_nodes import NodesLoad, SimulatedNodes
 from engine.model.simulation.workload import ColdStartRule, Workload
 
 _MAX_DRAIN_S: Final = 8 * 3600.0
 """What is asynchronous may be tried for six hours."""
+
+
+class Overload(Exception):
+    """Nodes have no room for what comes: so many events still wait when everything should be over."""
+
+    def __init__(self, waiting: int) -> None:
+        hours = _MAX_DRAIN_S / 3600
+        super().__init__(f"{waiting:,} requests still wait for room on a node {hours:g} hours after the last")
 
 
 class Simulation:
@@ -44,6 +54,7 @@ class Simulation:
         queues: Messages by function name that reach it through a mapping.
         durables: Executions by function name whose invocations it gets.
         cold_start: Where an event runs that found no environment free.
+        nodes: What environments are placed on; None: there is room for any number.
         log: Where every command of every fleet is written, as (time, function, command).
     """
 
@@ -59,6 +70,7 @@ class Simulation:
         queues: Mapping[str, QueueLoad] | None = None,
         durables: Mapping[str, DurableLoad] | None = None,
         cold_start: ColdStartRule = ColdStartRule.FIRST_FREE,
+        nodes: NodesLoad | None = None,
         log: Log | None = None,
     ) -> None:
         account = account or Account()
@@ -68,6 +80,7 @@ class Simulation:
         self._horizon_s = self._last_arrival_s if horizon_s is None else horizon_s
         dedicated = sum(_dedicated(one.function) for one in workloads)
         self.pool = Pool(account.concurrency_limit - dedicated)
+        self.nodes = None if nodes is None else SimulatedNodes(nodes, self.at, self._horizon_s)
         self.functions = [
             SimulatedFunction(
                 workload,
@@ -81,6 +94,7 @@ class Simulation:
                 scaler=(scalers or {}).get(workload.function.name),
                 keep_alive=(keep_alives or {}).get(workload.function.name),
                 cold_start=cold_start,
+                nodes=self.nodes,
                 log=log,
             )
             for workload in workloads
@@ -104,7 +118,13 @@ class Simulation:
         heapq.heappush(self._agenda, (when_s, next(self._order), what, a, b))
 
     def run(self) -> Observation:
-        """Run to the end, and return what was observed. May be called once."""
+        """Run to the end, and return what was observed. May be called once.
+
+        Raises:
+            Overload: Events wait for room on a node for longer than is followed.
+        """
+        if self.nodes is not None:
+            self.nodes.open(0.0)
         for simulated in self.functions:
             simulated.open(0.0)
         for mapping in self.mappings:
@@ -118,10 +138,13 @@ class Simulation:
         else:
             self._run_all()
         self._drain()
+        if self.nodes is not None and self._at_work():
+            raise Overload(sum(one.fleet.statistics().waiting for one in self.functions))
         if self._horizon_s == math.inf:
             ends_s = max((one.last_end_s() for one in self.functions), default=0.0)
             self._horizon_s = max(ends_s, self._last_arrival_s)
-        return self._sampler.observation(self._horizon_s, self.mappings)
+        seen = self._sampler.observation(self._horizon_s, self.mappings)
+        return seen if self.nodes is None else replace(seen, nodes=self.nodes.observation(self._horizon_s))
 
     # ---------------------------------------------------------------- the two loops
 
@@ -185,6 +208,8 @@ class Simulation:
 
     def _sample(self, now_s: float, _a: int, _b: int) -> None:
         self._sampler.sample(now_s)
+        if self.nodes is not None:
+            self.nodes.sample(now_s)
         if now_s + self._sample_every_s <= self._horizon_s:
             self.at(now_s + self._sample_every_s, self._sample)
 

@@ -23,14 +23,13 @@ _GROUPS: Final = 16
 _ALIKE: Final = 1.2
 """Loads of moving traffic within this factor are one group where a crossing is looked for."""
 
-_NORMAL_FROM: Final = 300.0
+_NORMAL_FROM: Final = 500.0
 _HALVINGS: Final = 30
 _ROUNDED: Final = 3
 """Nodes above the one that was found which may be dearer, too, as places are whole numbers."""
 
 _MOST_NODES: Final = 1 << 40
 _FEW_REFUSED: Final = 0.01
-_ROOT2: Final = math.sqrt(2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,7 +277,9 @@ def _carried(loads: Loads, places: int, share: float) -> float:
 
 
 def _below(count: int, mean: float) -> float:
-    """P(N <= count) for a Poisson count; normal where a count more or less is of no account."""
+    """P(N <= count) for a Poisson count; for large ones by Edgeworth's first correction of the normal law."""
     if mean <= _NORMAL_FROM:
         return poisson_below(count, mean)
-    return 0.5 * math.erfc(-(count + 0.5 - mean) / math.sqrt(mean) / _ROOT2)
+    x = (count + 0.5 - mean) / math.sqrt(mean)
+    skew = (1 - x * x) / (6 * math.sqrt(mean)) * math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    return 0.5 * math.erfc(-x / math.sqrt(2)) + skew

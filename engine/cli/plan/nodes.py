@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -24,6 +23,7 @@ from engine.cli.node_options import (
 from engine.cli.plan.monthly_prices import MonthlyPrices
 from engine.cli.prediction_tables import NotedTable, count, dollars
 from engine.core.function import Function
+from engine.core.late_dataclass import dataclass
 from engine.core.placement import EnvironmentNeed
 from engine.model.cost.bill import Bill, bill
 from engine.model.cost.commitments import COMMITMENT

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -25,6 +24,7 @@ from engine.cli.node_options import (
 from engine.cli.prediction_tables import NotedTable, count, dollars, percent, span
 from engine.core.billing import exactly
 from engine.core.function import Function
+from engine.core.late_dataclass import dataclass
 from engine.model.cost.bill import Bill
 from engine.model.cost.commitments import COMMITMENT
 from engine.model.cost.node_types import parse_node

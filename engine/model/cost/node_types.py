@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from engine.core.billing import exactly
+from engine.core.late_dataclass import dataclass
 from engine.core.placement import EnvironmentNeed
 from engine.core.spelling import did_you_mean
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from engine.core.late_dataclass import dataclass
 from engine.model.queueing.formulas import poisson_quantile
 from engine.model.queueing.offered_load import in_flight_quantile
 from engine.model.simulation.levels import level_quantile

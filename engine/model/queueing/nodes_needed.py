@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, Literal
 
+from engine.core.late_dataclass import dataclass
 from engine.core.placement import EnvironmentNeed
 from engine.model.cost.node_types import NodeType
 from engine.model.queueing.in_flight import PoissonInFlight

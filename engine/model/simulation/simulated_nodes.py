@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from typing import Final, NamedTuple, Protocol
 
+from engine.core.late_dataclass import dataclass
 from engine.core.placement import EnvironmentNeed, NodeRoom, choose, fits
 from engine.model.cost.node_types import NodeType
 from engine.model.simulation.schedule import Schedule

@@ -43,7 +43,7 @@ from engine.cli.plan.beside import lines as lines_of_account
 from engine.cli.plan.beside import page as page_of_account
 from engine.cli.plan.memory import durations_of
 from engine.cli.plan.monthly_prices import MonthlyPrices
-from engine.cli.plan.nodes import NodesAsked, nodes_options
+from engine.cli.plan.nodes import NodesQuestion, nodes_options
 from engine.cli.plan.page import page
 from engine.cli.plan.question import PlanQuestion, answer_to
 from engine.cli.plan.text import lines
@@ -149,7 +149,7 @@ def plan(
         refuse_unused(context, "needs --container", "at_once")
     objectives = objectives_of(options)
     function, account, service, init = function_of(options, options["of"] or "function")
-    nodes = NodesAsked.of(context, options, function)
+    nodes = NodesQuestion.of(context, options, function)
     book, free_tier, days = book_of(options)
     beside = options.pop("beside")
     if beside:

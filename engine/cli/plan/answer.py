@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.cli.plan.against import ObservedLog
 from engine.cli.plan.memory import memory_table
-from engine.cli.plan.nodes import NodesAnswer, NodesAsked
+from engine.cli.plan.nodes import NodesAnswer, NodesQuestion
 from engine.cli.plan.page import ReportContent
 from engine.cli.plan.question import FoundPlan, PlanQuestion
 from engine.cli.prediction_tables import (
@@ -148,7 +148,7 @@ def answer_of(
     *,
     containers: Sequence[Container],
     at_once: int,
-    nodes: NodesAsked | None,
+    nodes: NodesQuestion | None,
     log: ObservedLog | None,
 ) -> PlanAnswer:
     """Price and judge what was found, and hold it against containers, nodes and the log, if there are any."""

@@ -57,7 +57,7 @@ _NO_CROSSING: Final = (
 
 
 def nodes_options(command: F) -> F:
-    """Which machines, and what they are to be enough for; `NodesAsked.of` reads them."""
+    """Which machines, and what they are to be enough for; `NodesQuestion.of` reads them."""
     for option in reversed(_CHOICES):
         command = option(command)
     return command
@@ -91,7 +91,7 @@ _CHOICES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class NodesAsked:
+class NodesQuestion:
     """What `--nodes` and the options beside it say.
 
     Attributes:
@@ -108,7 +108,7 @@ class NodesAsked:
     sizing: NodeSizing
 
     @classmethod
-    def of(cls, context: click.Context, options: dict[str, Any], function: Function) -> NodesAsked | None:
+    def of(cls, context: click.Context, options: dict[str, Any], function: Function) -> NodesQuestion | None:
         """Take them out of `options`; None: nodes are not asked for. Exits if a type is of no use."""
         nodes, said = options.pop("nodes"), take(options, *_OPTIONS)
         if not nodes:

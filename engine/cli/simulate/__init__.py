@@ -34,7 +34,7 @@ from engine.cli.model_options import (
 )
 from engine.cli.options import function_named, variable_option
 from engine.cli.simulate.live import Live, live
-from engine.cli.simulate.nodes import NodesAsked, NodesResult, nodes_options
+from engine.cli.simulate.nodes import NodesGiven, NodesResult, nodes_options
 from engine.cli.simulate.page import page
 from engine.cli.simulate.predictions import SimulatedRun, by_policy, predict
 from engine.cli.simulate.result import SimulationResult
@@ -156,7 +156,7 @@ def simulate(
         times, seen = live_run.held(account, at_s, horizon_s)
         recipe = replace(recipe, service=times.service, init=times.startup)
         workloads = [recipe.workload(recipe.function.name, Invocations(list(at_s)))]
-    nodes = NodesAsked.of(context, options, [one.function for one in workloads], book.region)
+    nodes = NodesGiven.of(context, options, [one.function for one in workloads], book.region)
     run = SimulatedRun(
         account=account,
         horizon_s=horizon_s,

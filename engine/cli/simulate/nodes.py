@@ -87,7 +87,7 @@ _CHOICES: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodesAsked:
+class NodesGiven:
     """What `--nodes` and the options beside it say: as a load, and what that takes for granted."""
 
     load: NodesLoad
@@ -96,7 +96,7 @@ class NodesAsked:
     @classmethod
     def of(
         cls, context: click.Context, options: dict[str, Any], functions: Sequence[Function], region: str
-    ) -> NodesAsked | None:
+    ) -> NodesGiven | None:
         """Take them out of `options`; None: nodes are not asked for. Exits if a function fits on none."""
         groups: Sequence[NodeGroup] = options.pop("nodes")
         said = take(options, *_OPTIONS)

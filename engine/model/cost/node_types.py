@@ -126,11 +126,11 @@ class NodeType:
         kept = min(most, max(least, self.memory_mb // 20))
         return max(0, self.memory_mb - self.system_mb - AGENT_MB - kept)
 
-    def holds(self, need: EnvironmentNeed) -> Holding:
+    def holds(self, need: EnvironmentNeed) -> NodeCapacity:
         """How many such environments it has room for."""
         by_memory = int((self.room_mb + _ROUNDING) / need.memory_mb)
         by_cpu = int((self.vcpus + _ROUNDING) / need.vcpus) if need.vcpus else by_memory
-        return Holding(min(by_memory, by_cpu), "memory" if by_memory <= by_cpu else "CPU")
+        return NodeCapacity(min(by_memory, by_cpu), "memory" if by_memory <= by_cpu else "CPU")
 
     def at(self, usd_per_hour: Decimal) -> NodeType:
         """The same with a price of the user's own."""
@@ -140,7 +140,7 @@ class NodeType:
         return f"{self.name} ({self.vcpus:g} vCPU, {self.memory_mb / _MB_PER_GB:g} GB)"
 
 
-class Holding(NamedTuple):
+class NodeCapacity(NamedTuple):
     """How many environments a node holds, and what there is no more of for another: memory or CPU."""
 
     environments: int

@@ -50,7 +50,7 @@ class NodesLoad:
     idle_s: float = 300.0
 
 
-class EnvironmentOwner(Protocol):
+class PlacedFunction(Protocol):
     """A function whose environments are placed."""
 
     @property
@@ -110,7 +110,7 @@ class NodesObservation:
     samples: Mapping[str, Sequence[float]] = field(repr=False)
 
 
-class _Node:
+class _SimulatedNode:
     """A node. `room` is what is left of it; `empty_s`: since when it is empty, NaN while it is not."""
 
     __slots__ = ("asked_s", "empty_s", "environments", "gone_s", "group", "room")
@@ -169,14 +169,14 @@ class SimulatedNodes:
     def __init__(self, load: NodesLoad, at: Schedule, horizon_s: float) -> None:
         self._load, self._at = load, at
         self._numbers = count(1)
-        self._nodes: dict[str, _Node] = {}  # those that take environments
-        self._booting: dict[str, _Node] = {}
-        self._past: list[_Node] = []
-        self._there: dict[tuple[EnvironmentOwner, int], _Node] = {}
-        self._line: dict[EnvironmentOwner, OrderedDict[int, float]] = {}  # since when each waits
-        self._environments: dict[EnvironmentOwner, int] = {}
+        self._nodes: dict[str, _SimulatedNode] = {}  # those that take environments
+        self._booting: dict[str, _SimulatedNode] = {}
+        self._past: list[_SimulatedNode] = []
+        self._there: dict[tuple[PlacedFunction, int], _SimulatedNode] = {}
+        self._line: dict[PlacedFunction, OrderedDict[int, float]] = {}  # since when each waits
+        self._environments: dict[PlacedFunction, int] = {}
         self._moved_s = 0.0
-        self._owed: EnvironmentOwner | None = None  # another gives up a busy environment for it
+        self._owed: PlacedFunction | None = None  # another gives up a busy environment for it
         self._looks = False
         self._added = self._removed = self._placed = 0
         self._counts = [0] * len(load.groups)
@@ -194,7 +194,7 @@ class SimulatedNodes:
 
     # ---------------------------------------------------------------- what functions tell
 
-    def ask(self, owner: EnvironmentOwner, now_s: float, env_id: int) -> None:
+    def ask(self, owner: PlacedFunction, now_s: float, env_id: int) -> None:
         """Have it placed: now, or as soon as there is room."""
         if not self._line and self._place(owner, now_s, env_id):
             return
@@ -203,7 +203,7 @@ class SimulatedNodes:
         self._at(now_s, self._look)
         self._look_later(now_s)
 
-    def gone(self, owner: EnvironmentOwner, now_s: float, env_id: int) -> None:
+    def gone(self, owner: PlacedFunction, now_s: float, env_id: int) -> None:
         """It has ended, or is not wanted any more: what it took is free."""
         node = self._there.pop((owner, env_id), None)
         if node is None:
@@ -219,10 +219,10 @@ class SimulatedNodes:
 
     # ---------------------------------------------------------------- room
 
-    def _need(self, owner: EnvironmentOwner) -> EnvironmentNeed:
+    def _need(self, owner: PlacedFunction) -> EnvironmentNeed:
         return self._load.needs[owner.name]
 
-    def _place(self, owner: EnvironmentOwner, now_s: float, env_id: int) -> bool:
+    def _place(self, owner: PlacedFunction, now_s: float, env_id: int) -> bool:
         need = self._need(owner)
         chosen = choose((node.room for node in self._nodes.values()), need)
         if chosen is None:
@@ -239,20 +239,20 @@ class SimulatedNodes:
         owner.placed(now_s, env_id)
         return True
 
-    def _change(self, now_s: float, node: _Node, need: EnvironmentNeed, sign: int) -> None:
+    def _change(self, now_s: float, node: _SimulatedNode, need: EnvironmentNeed, sign: int) -> None:
         self._levels.until(now_s)
         self._levels.used_mb += sign * need.memory_mb
         self._levels.used_cpus += sign * need.vcpus
         node.take(need, sign)
 
-    def _leave(self, owner: EnvironmentOwner, env_id: int) -> None:
+    def _leave(self, owner: PlacedFunction, env_id: int) -> None:
         waiting = self._line.get(owner)
         if waiting is not None and waiting.pop(env_id, None) is not None and not waiting:
             del self._line[owner]
 
     def _look(self, now_s: float, _a: int, _b: int) -> None:
         """Place what fits, in order. Who has waited for long holds up functions that have as much already."""
-        late: list[EnvironmentOwner] = []
+        late: list[PlacedFunction] = []
         for asked_s, owner in self._first_of_each():
             has = self._has(owner)
             if any(has >= self._has(other) for other in late) or self._place_all(owner, now_s):
@@ -262,7 +262,7 @@ class SimulatedNodes:
             if now_s - asked_s > PATIENCE_S:
                 late.append(owner)
 
-    def _first_of_each(self) -> list[tuple[float, EnvironmentOwner]]:
+    def _first_of_each(self) -> list[tuple[float, PlacedFunction]]:
         """Since when the first in line of each function waits, unless one of its environments is idle.
 
         First comes the function that another made room for, then the one that has waited longest.
@@ -274,10 +274,10 @@ class SimulatedNodes:
         ]
         return sorted(found, key=lambda one: (one[1] is not self._owed, one[0]))
 
-    def _has(self, owner: EnvironmentOwner) -> int:
+    def _has(self, owner: PlacedFunction) -> int:
         return self._environments.get(owner, 0)
 
-    def _place_all(self, owner: EnvironmentOwner, now_s: float) -> bool:
+    def _place_all(self, owner: PlacedFunction, now_s: float) -> bool:
         """Place what waits of that function, as far as there is room; whether that was all."""
         waiting = self._line[owner]
         while waiting:
@@ -288,13 +288,13 @@ class SimulatedNodes:
         del self._line[owner]
         return True
 
-    def _make_room(self, owner: EnvironmentOwner, now_s: float, asked_s: float) -> bool:
+    def _make_room(self, owner: PlacedFunction, now_s: float, asked_s: float) -> bool:
         """Have others end idle environments for one of `owner`, or after a while a busy one after its work.
 
         Returns whether there is room now, or will be in this moment.
         """
         need = self._need(owner)
-        idle: dict[_Node, list[tuple[EnvironmentOwner, int]]] = {}
+        idle: dict[_SimulatedNode, list[tuple[PlacedFunction, int]]] = {}
         for other in self._environments:
             if other is not owner:
                 for env_id in other.idle():
@@ -308,8 +308,8 @@ class SimulatedNodes:
         return best is not None
 
     def _given_up(
-        self, node: _Node, idle: Sequence[tuple[EnvironmentOwner, int]], need: EnvironmentNeed
-    ) -> list[tuple[EnvironmentOwner, int]] | None:
+        self, node: _SimulatedNode, idle: Sequence[tuple[PlacedFunction, int]], need: EnvironmentNeed
+    ) -> list[tuple[PlacedFunction, int]] | None:
         """The fewest of these, largest first, whose end makes room for `need`; None: all would not do."""
         room, chosen = node.room, []
         for other, env_id in sorted(idle, key=lambda one: -self._need(one[0]).memory_mb):
@@ -322,7 +322,7 @@ class SimulatedNodes:
                 return chosen
         return None
 
-    def _take_from_the_largest(self, owner: EnvironmentOwner, now_s: float) -> None:
+    def _take_from_the_largest(self, owner: PlacedFunction, now_s: float) -> None:
         """Have the function with most environments, and more than `owner`, give up one after its work."""
         for other in sorted(self._environments, key=lambda one: (-self._has(one), one.name)):
             if other is not owner and self._has(other) > self._has(owner) and (busy := other.busy()):
@@ -344,13 +344,13 @@ class SimulatedNodes:
 
     # ---------------------------------------------------------------- nodes that come and go
 
-    def _new(self, now_s: float, group: int) -> _Node:
+    def _new(self, now_s: float, group: int) -> _SimulatedNode:
         node = self._load.groups[group].node
         self._counts[group] += 1
         self._peaks[group] = max(self._peaks[group], self._counts[group])
-        return _Node(f"{node.name}#{next(self._numbers)}", group, node, now_s)
+        return _SimulatedNode(f"{node.name}#{next(self._numbers)}", group, node, now_s)
 
-    def _take_in(self, now_s: float, node: _Node) -> None:
+    def _take_in(self, now_s: float, node: _SimulatedNode) -> None:
         self._levels.until(now_s)
         self._levels.memory_mb += node.room.memory_mb
         self._levels.cpus += node.room.vcpus
@@ -375,7 +375,7 @@ class SimulatedNodes:
             for owner, size in fit.items():  # the next types are for what is left of them
                 waiting[owner] = size - math.ceil(size * min(1.0, (booting + asked) / wanted))
 
-    def _wanted(self, node: NodeType, waiting: Mapping[EnvironmentOwner, int]) -> int:
+    def _wanted(self, node: NodeType, waiting: Mapping[PlacedFunction, int]) -> int:
         """How many such nodes have the memory and the CPU that those need."""
         needs = [(self._need(owner), size) for owner, size in waiting.items()]
         by_memory = sum(need.memory_mb * size for need, size in needs) / node.room_mb
@@ -390,7 +390,7 @@ class SimulatedNodes:
         if self._line:
             self._add_nodes(now_s)
 
-    def _became_empty(self, now_s: float, node: _Node) -> None:
+    def _became_empty(self, now_s: float, node: _SimulatedNode) -> None:
         node.empty_s = now_s
         if self._load.groups[node.group].most > self._load.groups[node.group].least:
             self._at(now_s + self._load.idle_s, self._remove_empty)

@@ -57,6 +57,10 @@ us-west-2          2000     309 166667  133334    41667   97222         33334?  
 standing ready, and of duration inside provisioned concurrency. "-": not found. A price is from the list at
 the end of its line unless a mark follows it."""
 
+_HEADER, *_ROWS = _TABLE.strip().split("\n")
+_LINES: Final = {line.partition(" ")[0]: line for line in _ROWS}
+"""By region."""
+
 _DIGITS: Final = 10
 
 
@@ -88,17 +92,20 @@ class ListedPrice(NamedTuple):
     verified: bool
 
 
-def listed_prices() -> dict[str, dict[str, ListedPrice]]:
-    """What is known, by region and meter; the meters are named by the table's first line."""
-    header, *lines = _TABLE.split("\n")[1:-1]
-    names = header.split()[1:-1]
-    found = {}
-    for line in lines:
-        region, *cells, source = line.split()
-        found[region] = {
-            name: _listed(cell, source) for name, cell in zip(names, cells, strict=True) if cell != "-"
-        }
-    return found
+def listed_regions() -> tuple[str, ...]:
+    """The regions of which something is known."""
+    return tuple(_LINES)
+
+
+def listed_prices(region: str) -> dict[str, ListedPrice]:
+    """What is known of `region`, by meter; the meters are named by the table's first line.
+
+    Raises:
+        KeyError: Nothing is known of it.
+    """
+    _, *cells, source = _LINES[region].split()
+    names = _HEADER.split()[1:-1]
+    return {name: _listed(cell, source) for name, cell in zip(names, cells, strict=True) if cell != "-"}
 
 
 def _listed(cell: str, source: str) -> ListedPrice:

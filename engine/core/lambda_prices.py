@@ -12,7 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from engine.core.lambda_price_table import ListedPrice, listed_prices
+from engine.core.lambda_price_table import ListedPrice, listed_prices, listed_regions
 from engine.core.late_dataclass import dataclass
 
 X86_64: Final = "x86_64"
@@ -84,7 +84,7 @@ class PriceSheet:
     assumed: frozenset[str] = frozenset()
 
 
-REGIONS: Final = tuple(listed_prices())
+REGIONS: Final = listed_regions()
 """Regions with a sheet: the commercial ones of which a price of duration is known."""
 
 _TIER_ENDS: Final[Mapping[str, tuple[Decimal, Decimal]]] = {
@@ -114,15 +114,14 @@ def price_sheet(region: str) -> PriceSheet | None:
 
     A meter that no list of the region has is us-east-1's; `assumed` and `assumptions` say so.
     """
-    regions = listed_prices()
-    if region not in regions:
+    if region not in REGIONS:
         return None
-    return _sheet(region, regions[region], regions[HOME_REGION])
+    return _sheet(region, listed_prices(region), listed_prices(HOME_REGION))
 
 
 def fallback_sheet(region: str) -> PriceSheet:
     """us-east-1's prices for a region the price book does not have. `assumptions` says so; show it."""
-    home = listed_prices()[HOME_REGION]
+    home = listed_prices(HOME_REGION)
     return replace(
         _sheet(HOME_REGION, home, home),
         region=region,

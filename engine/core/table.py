@@ -8,10 +8,11 @@ others. What is read here, pydantic reads alike: a test holds that for every tab
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from types import NoneType, UnionType
+from types import NoneType, SimpleNamespace, UnionType
 from typing import (
     Annotated,
     Any,
@@ -143,7 +144,7 @@ class TypedTable:
     def _readers(cls) -> Mapping[str, _Reader]:
         """What reads the value of each key."""
         if "_made_readers" not in vars(cls):
-            cls._made_readers = {name: _reader_of(kind) for name, kind in cls._kinds().items()}
+            cls._made_readers = _Readers(cls)
         return cls._made_readers
 
     @classmethod
@@ -230,6 +231,21 @@ class SettingsTable(TypedTable):
         raise AttributeError(f"{type(self).__name__} cannot be changed: {name}")
 
     __delattr__ = cast("Callable[[Any, str], None]", __setattr__)
+
+
+class _Readers(dict[str, _Reader]):
+    """What reads the values of a table, by key: made when the key first has one, as most never have."""
+
+    def __init__(self, table: type[TypedTable]) -> None:
+        super().__init__()
+        self._table = table
+
+    def __missing__(self, name: str) -> _Reader:
+        owner = next(one for one in self._table.__mro__ if name in one.__annotations__)
+        alone = SimpleNamespace(__annotations__={name: owner.__annotations__[name]})
+        kind = get_type_hints(alone, vars(sys.modules[owner.__module__]), include_extras=True)[name]
+        self[name] = reader = _reader_of(kind)
+        return reader
 
 
 def read_errors(error: ValueError) -> Sequence[Mapping[str, Any]]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Final
 
-_SUFFIXES: Final = tuple(f"{number:03x}" for number in range(4096))
-_COUNTER_MASK: Final = (1 << 36) - 1
+_SUFFIXES: Final = tuple(f"{number:02x}" for number in range(256))
+_COUNTER_MASK: Final = (1 << 40) - 1
 
 
 def request_ids(seed: int | None = None) -> Callable[[], str]:
@@ -23,9 +23,9 @@ def request_ids(seed: int | None = None) -> Callable[[], str]:
 
 
 def _ids(seed: str) -> Iterator[str]:
-    fixed, counter = seed[:24], int(seed[24:33], 16)
+    fixed, counter = seed[:24], int(seed[24:33], 16) << 4
     while True:
-        block = f"{fixed}{counter & _COUNTER_MASK:09x}"
+        block = f"{fixed}{counter & _COUNTER_MASK:010x}"
         for suffix in _SUFFIXES:
             yield block + suffix
         counter += 1

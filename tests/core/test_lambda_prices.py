@@ -77,8 +77,8 @@ def test_the_table_is_what_the_lists_have():
     }
     found = {
         (region, name): (one.usd, one.published, one.verified)
-        for region, prices in listed_prices().items()
-        for name, one in prices.items()
+        for region in REGIONS
+        for name, one in listed_prices(region).items()
     }
 
     assert expected == found

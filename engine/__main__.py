@@ -8,7 +8,8 @@ import os
 import resource
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
 from types import FrameType
 from typing import Any, Final
@@ -43,17 +44,28 @@ def main() -> None:
     ]
     for one in handled:
         signal.signal(one, _end_well if serves else _end)
-    command = import_module("engine.cli").main
-    if not serves:
-        for one in handled:
-            if one == signal.SIGINT:
-                signal.signal(one, signal.default_int_handler)  # from here on it is known what to say
-            elif os.getpid() != 1:
-                signal.signal(one, signal.SIG_DFL)
+    with _started_at_once() if serves else nullcontext() as started:
+        command = import_module("engine.cli").main
+        if not serves:
+            for one in handled:
+                if one == signal.SIGINT:
+                    signal.signal(one, signal.default_int_handler)  # from here on it is known what to say
+                elif os.getpid() != 1:
+                    signal.signal(one, signal.SIG_DFL)
+        _run(command, started, serves=serves)
+
+
+def _started_at_once() -> AbstractContextManager[Mapping[str, Any]]:
+    """What `engine serve` waits for longest; imported here, for no other command needs it."""
+    begin: Callable[..., Any] = import_module("engine.app.at_once").started_at_once
+    return begin(sys.argv[2:])  # type: ignore[no-any-return]
+
+
+def _run(command: Callable[..., Any], started: Mapping[str, Any] | None, *, serves: bool) -> None:
     status: list[int] = []
     atexit.register(_end_at_last, status)  # the first to be registered is the last to be called
     try:
-        command(prog_name="engine")
+        command(prog_name="engine", obj=started)
     except SystemExit as end:
         status.append(end.code if isinstance(end.code, int) else int(end.code is not None))
         raise

@@ -17,13 +17,18 @@ _LOOKED_AT: Final = 10
 
 
 @contextmanager
-def started_early(config: Config) -> Iterator[Mapping[str, Any]]:
+def started_early(config: Config, at_once: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Start the process that environments are forked from, if one is needed: for `Platform.started`.
 
-    At the end it is ended, unless an executor has taken it over.
+    `at_once` is what `started_at_once` gave: perhaps that process, which is ended now if none is needed. At
+    the end it is ended, unless an executor has taken it over.
     """
-    started: dict[str, ZygoteProcess] = {}
-    if any(_forks(config, function) for function in config.functions[:_LOOKED_AT]):
+    started: dict[str, ZygoteProcess] = {**at_once}
+    if not any(_forks(config, function) for function in config.functions[:_LOOKED_AT]):
+        for one in started.values():
+            one.close()
+        started.clear()
+    elif not started:
         with suppress(OSError):  # whoever needs it tries again, and says why there is none
             started[STARTED] = ZygoteProcess(None)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -53,7 +54,10 @@ from engine.runtime.output import StandardOutput
 )
 @click.option("--debug", is_flag=True, help="for breakpoints: thread, one at a time, no deadline")
 @click.option("--reload", "reloads", is_flag=True, help="give changed code to new environments")
+@click.pass_obj
 def serve(
+    at_once: Mapping[str, Any] | None,
+    /,
     targets: tuple[str, ...],
     path: str | None,
     *,
@@ -85,7 +89,7 @@ def serve(
 
         config = configured(path, targets, overrides, parameters, changed)
         warn(config)
-        with started_early(config) as started:
+        with started_early(config, at_once or {}) as started:
             with paused_collector():
                 from engine.cli.served import run_until_stopped
 

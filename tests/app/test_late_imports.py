@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from engine.app.at_once import started_at_once
+from engine.app.early_start import started_early
+from engine.config import from_targets
 from engine.executors.module_names import IMPORTED_LATE
+from engine.executors.process.parent.zygote_process import STARTED
 from tests.late_imports import LATE
 
 pytestmark = pytest.mark.real_time
@@ -160,20 +166,49 @@ import sys
 def see(event, arguments):
     if event == "subprocess.Popen":
         with open("starts", "a") as file:
-            file.write(f"{'engine.app.engine' in sys.modules}\\n")
+            told = [name for name in ("click", "engine.config", "engine.app.engine") if name in sys.modules]
+            print(told, file=file)
 
 
 sys.addaudithook(see)
 """
-"""Notes for each process that is started whether the engine is imported by then."""
+"""Notes for each process that is started what is imported by then."""
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
 
 
-@pytest.mark.parametrize(("options", "starts"), [([], "False\n"), (["--executor", "thread"], "")])
-def test_what_environments_are_forked_from_starts_while_the_engine_is_imported(tmp_path, options, starts):
-    """It takes as long as the rest of the imports; once, and only if it is needed."""
-    (tmp_path / "app.py").write_text(HANDLER)
+@pytest.mark.parametrize(
+    ("words", "starts"),
+    [
+        (SERVE, "[]\n"),
+        ([*SERVE, "--env", "A=b"], "['click', 'engine.config']\n"),
+        (SERVE_FILE, "['click', 'engine.config']\n"),
+        ([*SERVE, "--executor", "thread"], ""),
+        (["serve", "app.coroutine", *LISTENERS], ""),
+        (["serve", "a=app.coroutine", "b=app.handler", *LISTENERS], "[]\n"),
+    ],
+    ids=["plain", "option", "file", "thread", "async", "both"],
+)
+def test_what_environments_are_forked_from_starts_while_the_engine_is_imported(tmp_path, words, starts):
+    """It takes as long as the rest: so it is the first thing of all where that is plain; once, if needed."""
+    (tmp_path / "app.py").write_text(f"{HANDLER}\n\nasync def coroutine(event, context):\n    return event\n")
+    (tmp_path / "trace.jsonl").write_text('{"timestamp": 0, "payload": {}}\n')
+    (tmp_path / "engine.toml").write_text(FILE)
     (tmp_path / "starts").touch()
-    command = [sys.executable, "-c", STARTS + TOLD, *SERVE, *options]
-    subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=True)
+    command = [sys.executable, "-c", STARTS + TOLD, *words]
+    subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, timeout=60, check=True)
 
     assert starts == (tmp_path / "starts").read_text()
+
+
+def test_what_was_started_at_once_and_is_not_needed_ends(tmp_path, monkeypatch):
+    """By the command line it was a guess; the configuration decides."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    (tmp_path / "app.py").write_text(f"{HANDLER}\n\nasync def coroutine(event, context):\n    return event\n")
+    config = from_targets(["app.coroutine"], {})
+    with started_at_once(["app.coroutine", "--state-dir", "app.handler"]) as at_once:
+        process = at_once[STARTED].process
+        with started_early(config, at_once) as started:
+            code = process.returncode
+
+    assert ({}, -signal.SIGKILL) == (started, code)

@@ -20,8 +20,8 @@ _ROUTES: Final = ("/{name}", "/{name}/{{proxy+}}")
 def from_functions(functions: Iterable[Function], **engine_keys: Any) -> Config:
     """Check functions made in Python by the rules of engine.toml; `engine_keys` are those of `[engine]`.
 
-    `cluster`, a mapping, has those of `[cluster]`. Relative code folders are relative to the working
-    directory. Only listeners that are named are opened.
+    `cluster` and `ray`, mappings, have those of `[cluster]` and `[ray]`. Relative code folders are relative
+    to the working directory. Only listeners that are named are opened.
 
     Raises:
         ConfigError: With every problem, a line each.
@@ -48,15 +48,14 @@ def _from_functions(
         if function.name in tables:
             problems.append(Problem(("functions", function.name), "two functions have this name"))
         tables[function.name] = FunctionSettings.of(function)
-    cluster = engine_keys.get("cluster")
+    elsewhere = {key: engine_keys[key] for key in ("cluster", "ray") if engine_keys.get(key) is not None}
     for key in engine_keys:
-        if key not in EngineSettings.model_fields and key != "cluster":
+        if key not in EngineSettings.model_fields and key not in ("cluster", "ray"):
             hint = did_you_mean(key, EngineSettings.model_fields)
             problems.append(Problem(("engine", key), f"unknown key{hint}"))
     engine = {k: v for k, v in engine_keys.items() if k in EngineSettings.model_fields and v is not None}
     origin = DocumentOrigin(folder=os.getcwd(), problems=tuple(problems), listen=listen)
-    document = {"engine": engine, "functions": tables}
-    config = build(document if cluster is None else {**document, "cluster": cluster}, origin)
+    config = build({"engine": engine, "functions": tables, **elsewhere}, origin)
     init_limits_s = {
         function.name: function.init_limit_s for function in given if isinstance(function, Function)
     }  # no table's key

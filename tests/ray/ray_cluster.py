@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +23,9 @@ BIN = Path(sys.executable).parent
 LIMIT_S = 60
 """Only what hangs reaches it."""
 
+ONE_AGENT = ("--num-cpus=4", '--resources={"agent_slot":1}')
 _OPTIONS = (
-    *("--block", "--num-cpus=4", '--resources={"agent_slot":1}', "--object-store-memory=80000000"),
+    *("--block", "--object-store-memory=80000000"),
     *("--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats"),
 )
 _QUICK = {"initial_delay_ms": "500", "period_ms": "500", "timeout_ms": "500", "failure_threshold": "16"}
@@ -56,7 +57,8 @@ class Answer(NamedTuple):
 class Cluster:
     """A head and further nodes; `close` ends them as a power failure would."""
 
-    def __init__(self) -> None:
+    def __init__(self, *head: str) -> None:
+        """`head`: what the head offers; by default it has an agent like others."""
         self.switch = Switch()
         self.variables = {
             **{name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
@@ -68,19 +70,24 @@ class Cluster:
         self.rays: dict[str, NodeProcess] = {}
         self.head = self.switch.add("head")
         self.address = f"{self.head.address}:{PORT}"
-        self._start(self.head, "--head", f"--port={PORT}", "--include-dashboard=false")
+        self._start(self.head, "--head", f"--port={PORT}", "--include-dashboard=false", *(head or ONE_AGENT))
         until(lambda: _listens(self.head, PORT), "the head listens")
 
-    def add(self, name: str) -> Node:
-        """A further node, whose monotonic clock is a day ahead; in the place of a killed one of that name."""
+    def add(self, name: str, cores: set[int] | None = None) -> Node:
+        """A further node, whose monotonic clock is a day ahead; in the place of a killed one of that name.
+
+        All its processes run on `cores`, if they are given.
+        """
         if name in self.rays:
             self.rays[name].wait(LIMIT_S)
         node = self.switch.add(name, clock_ahead_s=86_400)
-        self._start(node, f"--address={self.address}")
+        bound = ("taskset", "--cpu-list", ",".join(map(str, cores))) if cores else ()
+        self._start(node, f"--address={self.address}", *ONE_AGENT, before=bound)
         return node
 
-    def _start(self, node: Node, *arguments: str) -> None:
+    def _start(self, node: Node, *arguments: str, before: Sequence[str] = ()) -> None:
         self.rays[node.name] = node.start(
+            *before,
             *(BIN / "ray", "start", *arguments, f"--node-ip-address={node.address}", *_OPTIONS),
             env=self.variables,
             stdout=subprocess.DEVNULL,
@@ -139,20 +146,11 @@ class Engine:
             raise AssertionError(f"the engine is not ready: {self.said}")
         self._reading = self._pool.submit(lambda: self.said.extend(process.stdout))
 
-    def ask(
-        self, port: int, method: str, path: str, body: Any = None
-    ) -> tuple[http.client.HTTPMessage, int, Any]:
-        client = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
-        client.sock = self.node.connect(port, "127.0.0.1")
-        client.request(method, path, None if body is None else json.dumps(body))
-        answer = client.getresponse()
-        text = answer.read()
-        client.close()
-        return answer.headers, answer.status, json.loads(text) if text else None
-
     def call(self, **event: Any) -> Answer:
         """Invoke the function."""
-        headers, status, payload = self.ask(4566, "POST", "/2015-03-31/functions/app/invocations", event)
+        headers, status, payload = ask(
+            self.node, 4566, "POST", "/2015-03-31/functions/app/invocations", event
+        )
         return Answer(status, headers["X-Amz-Function-Error"], payload, time.monotonic())
 
     def begin(self, **event: Any) -> Future[Answer]:
@@ -161,7 +159,7 @@ class Engine:
 
     def nodes(self) -> dict[str, Any]:
         """What it says of its nodes, by their names."""
-        return {node["name"]: node for node in self.ask(9464, "GET", "/nodes.json")[2]["nodes"]}
+        return nodes_of(self.node)
 
     def up(self) -> list[str]:
         """Names of those that are there."""
@@ -191,6 +189,24 @@ class Engine:
         self.process.stdout.close()
         self._pool.shutdown()
         return self.process.returncode
+
+
+def ask(
+    node: Node, port: int, method: str, path: str, body: Any = None
+) -> tuple[http.client.HTTPMessage, int, Any]:
+    """Headers, status and JSON of the answer that a server on the loopback of `node` gives."""
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
+    client.sock = node.connect(port, "127.0.0.1")
+    client.request(method, path, None if body is None else json.dumps(body))
+    answer = client.getresponse()
+    text = answer.read()
+    client.close()
+    return answer.headers, answer.status, json.loads(text) if text else None
+
+
+def nodes_of(node: Node) -> dict[str, Any]:
+    """What the engine on `node` says of its cluster's nodes, by their names."""
+    return {each["name"]: each for each in ask(node, 9464, "GET", "/nodes.json")[2]["nodes"]}
 
 
 def until(condition: Callable[[], Any], what: str) -> None:

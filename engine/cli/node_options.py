@@ -118,7 +118,8 @@ def node_assumptions(
     used = list(nodes)
     cpu = f"nodes: CPU of an environment is that of Lambda, memory / {MB_PER_VCPU:,} MB of a vCPU"
     if environment_cpu is not None:
-        cpu = f"nodes: an environment takes {environment_cpu:g} % of a vCPU, as said"
+        took = f"nodes: an environment takes {environment_cpu:g} % of a vCPU on average"
+        cpu = f"{took}: what computes at a time with others may wait for them, which is not told"
     if environment_cpu == 0:
         cpu = "nodes: CPU of a node is not counted: how much more slowly many would compute is not told"
     said = [

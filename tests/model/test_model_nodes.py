@@ -324,6 +324,7 @@ def test_what_comes_while_there_is_no_node_waits_until_one_has_booted():
     (group,) = seen.nodes.groups
 
     assert [2.0 + 10.0 + 0.3] == pytest.approx(list(simulation.functions[0].started_s))
+    assert [0, 1] == [seen.samples["functions"]["f"]["environments"][2 * at_s + 1] for at_s in (11, 12)]
     assert (1, 1) == (seen.nodes.added, seen.nodes.removed)
     assert 10.0 + 0.3 + 0.5 + 5.0 + 7.0 == pytest.approx(group.node_s)
 
@@ -345,6 +346,25 @@ def test_a_function_that_has_all_nodes_shares_them_after_a_while():
     (started_s,) = simulation.functions[1].started_s
 
     assert 1.6 + 1.0 <= started_s <= 6.0 < max(simulation.functions[0].started_s)
+
+
+def test_provisioned_environments_that_have_no_room_are_told():
+    """Nodes hold three of five; the other two are not counted as if they were there."""
+    workload = arrivals(function(provisioned_concurrency=5), rate=1.0)
+    _, seen = on_nodes([workload], NodeGroup(parse_node("a:1.5:8"), 1, 1))
+
+    assert (3, 2) == (seen.nodes.placed, seen.nodes.lacking)
+    assert 3 == seen.functions[0].peak_environments
+
+
+def test_nodes_that_are_alike_are_as_good_as_one_another():
+    """Only the first of those never used is looked at: the choice is that among all."""
+    workload = arrivals(function(), rate=40.0)
+    _, few = on_nodes([workload], NodeGroup(parse_node("a:1:3"), 40, 40))
+    _, many = on_nodes([workload], NodeGroup(parse_node("a:1:3"), 1200, 1200))
+
+    assert few.functions == many.functions
+    assert few.nodes.placed == many.nodes.placed
 
 
 def test_nodes_that_never_have_room_are_told():

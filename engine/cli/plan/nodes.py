@@ -25,7 +25,7 @@ from engine.cli.prediction_tables import NotedTable, count, dollars
 from engine.core.function import Function
 from engine.core.late_dataclass import dataclass
 from engine.core.placement import EnvironmentNeed
-from engine.model.cost.bill import Bill, bill
+from engine.model.cost.bill import Bill, FreeTierChoice, bill
 from engine.model.cost.commitments import COMMITMENT
 from engine.model.cost.node_types import NodeType, known_nodes, parse_node
 from engine.model.queueing.nodes_needed import (
@@ -49,6 +49,9 @@ _BESIDE: Final = (
     "nodes: verdict, bill and cold starts are Lambda's; the table of nodes stands beside them",
     "nodes: they are there all month; one that is added boots first (engine simulate knows when)",
     "nodes: what gives out the work, disks, network, addresses and load balancers have no price here",
+)
+_LINEAR: Final = (
+    "nodes: the rate they are cheaper from knows no free tier, and no commitment that is not used to the full"
 )
 _NO_CROSSING: Final = (
     "nodes: where requests are refused or environments provisioned, no rate is looked for that nodes "
@@ -152,6 +155,7 @@ class NodesQuestion:
             self.sizing,
             priced_bill.of(_LAMBDA, COMMITMENT),
             has_crossing(found),
+            prices.free_tier is FreeTierChoice.NONE and not prices.book.on_demand,
             tuple(node_assumptions(nodes, prices.book.region, today, self.environment_cpu)),
         )
 
@@ -180,6 +184,7 @@ class NodesAnswer:
         sizing: What nodes are enough for.
         lambda_usd: What Lambda costs in the month, as in the bill, without what stands around it.
         has_crossing: Whether a rate was looked for from which nodes are cheaper.
+        is_linear: Whether the bill is in proportion to the load, as that takes it to be.
         about_nodes: What is taken for granted of them.
     """
 
@@ -188,6 +193,7 @@ class NodesAnswer:
     sizing: NodeSizing
     lambda_usd: Decimal
     has_crossing: bool
+    is_linear: bool
     about_nodes: tuple[str, ...]
 
     @property
@@ -198,7 +204,8 @@ class NodesAnswer:
     @property
     def assumptions(self) -> tuple[str, ...]:
         """What is taken for granted, a sentence each."""
-        return (*_BESIDE, *self.about_nodes, *(() if self.has_crossing else (_NO_CROSSING,)))
+        crossing = () if self.is_linear else (_LINEAR,)
+        return (*_BESIDE, *self.about_nodes, *(crossing if self.has_crossing else (_NO_CROSSING,)))
 
     def document(self) -> dict[str, Any]:
         """As JSON values; money as text."""
@@ -227,13 +234,14 @@ class NodesAnswer:
             for one in self.choices
         ]
         rows.append((self.lambda_usd, ("AWS Lambda", "", "", dollars(self.lambda_usd), "")))
-        heading = ("a month on", "each holds (until)", "nodes", "US dollars", "always cheaper from")
+        heading = ("a month on", "each holds (limit)", "nodes", "US dollars", "always cheaper from")
         return NotedTable([heading, *(row for _, row in sorted(rows, key=lambda one: one[0]))], self._note())
 
     def _note(self) -> str:
         percent = self.sizing.percent
         time = "at the peak" if percent >= PEAK else f"for {percent:g} % of the time"
-        said = [f"room for {count(self.environments)} environments: in flight {time}, {_words(self.need)}"]
+        size = "1 environment" if self.environments == 1 else f"{count(self.environments)} environments"
+        said = [f"room for {size}: in flight {time}, {_words(self.need)}"]
         if self.sizing.headroom_percent:
             said.append(f"{self.sizing.headroom_percent:g} % more than that")
         if self.sizing.spare:

@@ -137,9 +137,10 @@ def _rules(load: NodesLoad) -> list[str]:
     said = [
         "nodes: one that environments fit on is filled before the next is touched; what fits on none waits",
         "nodes: neither network nor neighbours cost time, and code is on every node at once",
+        "nodes: they are paid by the second; what gives out the work, disks and network have no price here",
     ]
     if any(one.least < one.most for one in load.groups):
-        said.append(f"nodes: one that is added takes {span(load.boot_s)} to boot, and is paid from the start")
+        said.append(f"nodes: one that is added boots for {span(load.boot_s)}, and is paid meanwhile")
         said.append(f"nodes: one is removed when it was empty for {span(load.idle_s)}")
     return said
 
@@ -208,6 +209,7 @@ class NodesResult:
             "memory_share": seen.memory_share,
             "cpu_share": seen.cpu_share,
             "environments_placed": seen.placed,
+            "provisioned_without_a_node": seen.lacking,
             "over_time": {name: list(values) for name, values in seen.samples.items()},
         }
 
@@ -216,6 +218,8 @@ class NodesResult:
         seen = self.seen
         taken = f"{percent(seen.memory_share)} of memory, {percent(seen.cpu_share)} of CPU"
         facts = [("taken, on average", taken), ("requests that wait for room", self._waits())]
+        if seen.lacking:
+            facts.append(("provisioned environments without a node", count(seen.lacking)))
         if any(one.group.least < one.group.most for one in seen.groups):
             facts.append(("added, removed", f"{count(seen.added)}, {count(seen.removed)}"))
         return facts

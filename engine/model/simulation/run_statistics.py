@@ -184,7 +184,7 @@ class LevelSampler:
         for simulated, levels in zip(self._functions, self._levels, strict=True):
             now = simulated.fleet.statistics()
             levels["in_flight"].append(now.in_flight)
-            levels["environments"].append(now.starting + now.idle + now.busy)
+            levels["environments"].append(now.starting + now.idle + now.busy - simulated.unplaced)
             levels["idle"].append(now.idle)
             levels["waiting"].append(now.waiting + now.blocked)
 

@@ -233,6 +233,15 @@ class SimulatedFunction:
         """Events that wait for an environment."""
         return self.fleet.statistics().waiting
 
+    @property
+    def unplaced(self) -> int:
+        """Environments that wait for room on a node."""
+        return 0 if self._nodes is None else self._nodes.in_line(self)
+
+    def is_provisioned(self, env_id: int) -> bool:
+        """Whether it is to be there before events need it."""
+        return env_id in self._provisioned
+
     def idle(self) -> list[int]:
         """Environments that are idle, and may be given up."""
         return self.fleet.on_demand(State.IDLE)

@@ -60,6 +60,9 @@ class PlacedFunction(Protocol):
     def placed(self, now_s: float, env_id: int) -> None:
         """Begin to initialise it."""
 
+    def is_provisioned(self, env_id: int) -> bool:
+        """Whether it is to be there before events need it."""
+
     @property
     def has_idle(self) -> bool:
         """Whether an environment of it is idle: then nothing waits for another."""
@@ -97,6 +100,7 @@ class NodesObservation:
         added, removed: Nodes, after the start.
         memory_share, cpu_share: Of what environments may have on nodes that had booted: taken, on average.
         placed: Environments that were given a node.
+        lacking: Environments that wait for one when observation ends, though they are provisioned.
         samples: Over time: `at_s`, `nodes`, `booting`, `memory_share`, `cpu_share`, and `waiting`: events
             that wait while there is no room for another environment of their function.
     """
@@ -107,6 +111,7 @@ class NodesObservation:
     memory_share: float
     cpu_share: float
     placed: int
+    lacking: int
     samples: Mapping[str, Sequence[float]] = field(repr=False)
 
 
@@ -170,6 +175,8 @@ class SimulatedNodes:
         self._load, self._at = load, at
         self._numbers = count(1)
         self._nodes: dict[str, _SimulatedNode] = {}  # those that take environments
+        self._open: dict[str, _SimulatedNode] = {}  # of them, those in use that have room for some function
+        self._unused: list[dict[str, _SimulatedNode]] = [{} for _ in load.groups]  # and those never used
         self._booting: dict[str, _SimulatedNode] = {}
         self._past: list[_SimulatedNode] = []
         self._there: dict[tuple[PlacedFunction, int], _SimulatedNode] = {}
@@ -217,6 +224,10 @@ class SimulatedNodes:
         if self._line:
             self._at(now_s, self._look)
 
+    def in_line(self, owner: PlacedFunction) -> int:
+        """How many of its environments wait for room."""
+        return len(self._line.get(owner, ()))
+
     # ---------------------------------------------------------------- room
 
     def _need(self, owner: PlacedFunction) -> EnvironmentNeed:
@@ -224,10 +235,9 @@ class SimulatedNodes:
 
     def _place(self, owner: PlacedFunction, now_s: float, env_id: int) -> bool:
         need = self._need(owner)
-        chosen = choose((node.room for node in self._nodes.values()), need)
-        if chosen is None:
+        node = self._choose(need)
+        if node is None:
             return False
-        node = self._nodes[chosen.name]
         node.empty_s = math.nan
         self._there[owner, env_id] = node
         self._environments[owner] = self._has(owner) + 1
@@ -239,11 +249,23 @@ class SimulatedNodes:
         owner.placed(now_s, env_id)
         return True
 
+    def _choose(self, need: EnvironmentNeed) -> _SimulatedNode | None:
+        """The node by the rule of the live cluster. Of nodes that are alike it takes the first by name."""
+        alike = (next(iter(unused.values())) for unused in self._unused if unused)
+        found = choose((node.room for node in (*self._open.values(), *alike)), need)
+        return None if found is None else self._nodes[found.name]
+
     def _change(self, now_s: float, node: _SimulatedNode, need: EnvironmentNeed, sign: int) -> None:
         self._levels.until(now_s)
         self._levels.used_mb += sign * need.memory_mb
         self._levels.used_cpus += sign * need.vcpus
         node.take(need, sign)
+        name = node.room.name
+        self._unused[node.group].pop(name, None)
+        if any(fits(node.room, one) for one in self._load.needs.values()):
+            self._open[name] = node
+        else:
+            self._open.pop(name, None)
 
     def _leave(self, owner: PlacedFunction, env_id: int) -> None:
         waiting = self._line.get(owner)
@@ -348,13 +370,13 @@ class SimulatedNodes:
         node = self._load.groups[group].node
         self._counts[group] += 1
         self._peaks[group] = max(self._peaks[group], self._counts[group])
-        return _SimulatedNode(f"{node.name}#{next(self._numbers)}", group, node, now_s)
+        return _SimulatedNode(f"{node.name}#{next(self._numbers):09}", group, node, now_s)
 
     def _take_in(self, now_s: float, node: _SimulatedNode) -> None:
         self._levels.until(now_s)
         self._levels.memory_mb += node.room.memory_mb
         self._levels.cpus += node.room.vcpus
-        self._nodes[node.room.name] = node
+        self._nodes[node.room.name] = self._unused[node.group][node.room.name] = node
         self._became_empty(now_s, node)
 
     def _add_nodes(self, now_s: float) -> None:
@@ -407,6 +429,8 @@ class SimulatedNodes:
                 self._removed += 1
                 node.gone_s = now_s
                 self._past.append(self._nodes.pop(node.room.name))
+                self._open.pop(node.room.name, None)
+                self._unused[node.group].pop(node.room.name, None)
 
     # ---------------------------------------------------------------- what was seen
 
@@ -437,6 +461,7 @@ class SimulatedNodes:
             memory_share=memory,
             cpu_share=cpu,
             placed=self._placed,
+            lacking=sum(owner.is_provisioned(one) for owner, ones in self._line.items() for one in ones),
             samples=self._samples,
         )
 

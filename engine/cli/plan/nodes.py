@@ -86,7 +86,7 @@ _CHOICES: Final = (
         show_default=True,
         help="% of the time for which nodes are enough; 100 = the peak",
     ),
-    click.option("--headroom", type=number(), default=0.0, help="% of room on nodes that is kept free"),
+    click.option("--headroom", type=number(), default=0.0, help="% of room more than that"),
     click.option(
         "--spare-nodes", type=click.IntRange(0, 1000), default=0, help="nodes that may be lost at a time"
     ),
@@ -241,7 +241,7 @@ class NodesAnswer:
         percent = self.sizing.percent
         time = "at the peak" if percent >= PEAK else f"for {percent:g} % of the time"
         size = "1 environment" if self.environments == 1 else f"{count(self.environments)} environments"
-        said = [f"room for {size}: in flight {time}, {_words(self.need)}"]
+        said = [f"room for {size}: in flight {time} (what is beyond that waits), {_words(self.need)}"]
         if self.sizing.headroom_percent:
             said.append(f"{self.sizing.headroom_percent:g} % more than that")
         if self.sizing.spare:

@@ -230,8 +230,9 @@ class SimulatedFunction:
 
     @property
     def waiting(self) -> int:
-        """Events that wait for an environment."""
-        return self.fleet.statistics().waiting
+        """Events that wait for an environment, but for as many as initialise."""
+        coming = len(self._initialising) * self.function.environment_concurrency
+        return max(0, self.fleet.statistics().waiting - coming)
 
     @property
     def unplaced(self) -> int:

@@ -69,7 +69,7 @@ class PlacedFunction(Protocol):
 
     @property
     def waiting(self) -> int:
-        """Events that wait for an environment."""
+        """Events that wait for an environment, but for as many as initialise."""
 
     def idle(self) -> Sequence[int]:
         """Environments that are idle, and may be given up."""

@@ -197,11 +197,11 @@ def test_from_the_crossing_on_nodes_are_cheaper_and_not_from_before(each, busy, 
         return sizing.nodes(max(1, poisson_quantile(load, 0.99) + off), each)
 
     off = 1 if found > 400 else 0  # by how much the normal law may be off
+    above = [found * more for more in (1.0001, 1.01, 1.1, 1.5, 3, 30)]
 
-    assert all(
-        nodes(found * more, -off) * per_node <= found * more for more in (1.0001, 1.01, 1.1, 1.5, 3, 30)
-    )
-    assert nodes(found * (1 - 1e-7), off) * per_node > found * (1 - 1e-7)
+    assert all(nodes(load, -off) * per_node <= load for load in above)
+    if not headroom:  # else the number is exact only where few numbers of nodes are in doubt
+        assert nodes(found * (1 - 1e-7), off) * per_node > found * (1 - 1e-7)
 
 
 def test_where_a_full_node_costs_more_than_lambda_no_rate_makes_it_cheaper():

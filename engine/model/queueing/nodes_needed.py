@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, Literal
@@ -25,8 +25,8 @@ _ALIKE: Final = 1.2
 
 _NORMAL_FROM: Final = 500.0
 _HALVINGS: Final = 30
-_ROUNDED: Final = 3
-"""Nodes above the one that was found which may be dearer, too, as places are whole numbers."""
+_LOOKED_AT: Final = 40
+"""Numbers of nodes up to the one that may be the last that are looked at one by one."""
 
 _MOST_NODES: Final = 1 << 40
 _FEW_REFUSED: Final = 0.01
@@ -213,17 +213,30 @@ def cheaper_from(loads: Loads, each: int, sizing: NodeSizing, per_node: float) -
         carried = _carried(loads, sizing.carried(nodes, each), sizing.share)
         return carried < per_node * (nodes + 1 + sizing.spare)
 
+    def may_be_dearer(nodes: int) -> bool:  # places are whole: with headroom, one less than in proportion
+        places = max(0.0, nodes * each / (1 + sizing.headroom_percent / 100) - 1)
+        below, above = (_carried(loads, int(places) + one, sizing.share) for one in (0, 1))
+        return below + (above - below) * (places % 1) < per_node * (nodes + 1 + sizing.spare)
+
+    if not sizing.headroom_percent:
+        last = _last(is_dearer)
+    elif (last := _last(may_be_dearer)) is not None:
+        last = next((n for n in range(last, max(-1, last - _LOOKED_AT), -1) if not n or is_dearer(n)), last)
+    return math.inf if last is None else per_node * (last + 1 + sizing.spare)
+
+
+def _last(holds: Callable[[int], bool]) -> int | None:
+    """The last number of nodes for which it holds; it does for none above one, and for 0; None: too many."""
     high = 1
-    while is_dearer(high):
+    while holds(high):
         high *= 2
         if high > _MOST_NODES:
-            return math.inf
+            return None
     low = high // 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if is_dearer(middle) else (low, middle)
-    last = next(n for n in range(low + _ROUNDED, low - 1, -1) if n == low or is_dearer(n))
-    return per_node * (last + 1 + sizing.spare)
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
 
 
 def _loads(found: Prediction) -> Loads:

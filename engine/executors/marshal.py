@@ -23,7 +23,7 @@ import simplejson
 
 from engine.core.context import ClientContextError
 from engine.core.error_bodies import platform_error_body
-from engine.core.fast_json import BUILT_IN_ONLY, JSONDecodeError, dumps, loads
+from engine.core.fast_json import BUILT_IN_ONLY, JSONDecodeError, dumps, loads, write
 from engine.core.json_document import has_short_numbers
 from engine.errors import EngineError
 from engine.executors.engine_frames import OF_ENGINE, OF_EXECUTORS
@@ -99,6 +99,10 @@ def encode(result: object) -> Encoded:
 
 def encode_up_to(max_bytes: int, result: object) -> Encoded | None:
     """Do the same, but return None if JSON of built-in types would be longer than `max_bytes`."""
+    if write is not None:
+        text = write(result, max_bytes)
+        if text is not None:
+            return text, False
     if result is None:
         return b"null", False
     if isinstance(result, bytes):

@@ -243,6 +243,8 @@ class Engine:
             )
 
     def _event(self, function: str, payload: Any, trigger: str, limit_bytes: int) -> Event:
+        if payload is None:  # what is its own document need not become text and be read again
+            return Event(function, b"null", self.new_request_id(), self._now(), trigger, None)
         try:
             body = orjson.dumps(payload)
         except TypeError:

@@ -35,10 +35,15 @@ def billed_ms(duration_s: float, init_s: float | None = None) -> int:
     Both are seconds, >= 0; no init is None. They are rounded to whole microseconds first, so that a
     duration of exactly 3 s that binary floating point holds as 3.0000000000000004 is not billed as 3001 ms.
     """
-    microseconds = round(duration_s * 1e6)
+    microseconds = int(duration_s * 1e6 + 0.5)  # `whole_us`, without the call
     if init_s is not None:
-        microseconds += round(init_s * 1e6)
+        microseconds += whole_us(init_s)
     return -(-microseconds // _US_PER_MS)
+
+
+def whole_us(duration_s: float) -> int:
+    """Whole microseconds, the nearest; seconds, >= 0. `round` costs several times as much."""
+    return int(duration_s * 1e6 + 0.5)
 
 
 def gb_seconds(billed_ms: int, memory_mb: int) -> Decimal:

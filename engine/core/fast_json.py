@@ -1,11 +1,13 @@
 """orjson, or where a handler's own interpreter has none, the standard library in its place.
 
-And the engine's own writer in C, where it was built: `write(value, max_bytes)`, see `_json_writer.c`.
+And what is written in C for this engine, where it was built, else None: `_fast_json.c`.
 """
 
 from __future__ import annotations
 
-__all__ = ["BUILT_IN_ONLY", "JSONDecodeError", "dumps", "loads", "write"]
+from collections.abc import Callable
+
+__all__ = ["BUILT_IN_ONLY", "JSONDecodeError", "dumps", "has_short_numbers", "loads", "write"]
 
 try:
     from orjson import (
@@ -24,7 +26,11 @@ except ImportError:
 
     BUILT_IN_ONLY = 0
 
+write: Callable[[object, int], bytes | None] | None
+has_short_numbers: Callable[[bytes], bool] | None
 try:
-    from engine.core._json_writer import write
+    from engine.core import _fast_json
 except ImportError:  # a pure build, or another Python than that of the wheel
-    write = None  # type: ignore[assignment]
+    write = has_short_numbers = None
+else:
+    write, has_short_numbers = _fast_json.write, _fast_json.has_short_numbers

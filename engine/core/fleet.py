@@ -279,7 +279,8 @@ class Fleet(Generic[Item]):
             self._partial.pop(environment, None)
         if self._waiting or self._blocked or self._closed or environment.generation != self._generation:
             return self._assign_events(environment, now_s)
-        self._keep_idle(environment)
+        # `_keep_idle`, without the call
+        (self._idle_provisioned if environment.provisioned else self._idle).append(environment)
         return ()
 
     def crashed(self, env_id: int, now_s: float) -> Sequence[Command[Item]]:

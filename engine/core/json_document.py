@@ -9,6 +9,7 @@ import json
 from typing import Any, Final, NoReturn
 
 from engine.core.fast_json import JSONDecodeError
+from engine.core.fast_json import has_short_numbers as has_short_numbers_in_c
 from engine.core.fast_json import loads as fast_loads
 from engine.errors import EngineError
 
@@ -49,6 +50,8 @@ def has_short_numbers(payload: bytes) -> bool:
 
     What has 19 digits in a row, in text too, is for another parser.
     """
+    if has_short_numbers_in_c is not None:
+        return has_short_numbers_in_c(payload)
     return len(payload) < _INT64_DIGITS or payload.translate(_DIGITS_TO_ZERO).find(_LONG_NUMBER) < 0
 
 

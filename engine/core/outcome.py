@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 from engine.core.rate import Rate
 
@@ -26,8 +26,8 @@ class Status(str, Enum):
     __format__ = str.__format__  # type: ignore[assignment]  # as `enum.StrEnum` has it
 
 
-class Outcome(NamedTuple):
-    """One invocation's end. `body` is what an AWS client would get as payload, byte for byte.
+class Outcome:
+    """One invocation's end, never changed. `body` is what an AWS client would get as payload, byte for byte.
 
     Attributes:
         status: How it ended.
@@ -45,19 +45,77 @@ class Outcome(NamedTuple):
         log_tail: Last 4096 bytes of its log if the event asked for it, else None.
     """
 
-    status: Status
-    body: bytes
-    request_id: str
-    rate: Rate
-    cold_start: bool = False
-    queue_wait_s: float = 0.0
-    init_s: float | None = None
-    duration_s: float = 0.0
-    billed_ms: int = 0
-    max_memory_mb: int | None = None
-    raw: bool = False
-    reason: str | None = None
-    log_tail: bytes | None = None
+    __slots__ = (
+        "billed_ms",
+        "body",
+        "cold_start",
+        "duration_s",
+        "init_s",
+        "log_tail",
+        "max_memory_mb",
+        "queue_wait_s",
+        "rate",
+        "raw",
+        "reason",
+        "request_id",
+        "status",
+    )
+
+    def __init__(
+        self,
+        status: Status,
+        body: bytes,
+        request_id: str,
+        rate: Rate,
+        cold_start: bool = False,  # noqa: FBT001, FBT002  # positional, all of it: made once an invocation
+        queue_wait_s: float = 0.0,
+        init_s: float | None = None,
+        duration_s: float = 0.0,
+        billed_ms: int = 0,
+        max_memory_mb: int | None = None,
+        raw: bool = False,  # noqa: FBT001, FBT002
+        reason: str | None = None,
+        log_tail: bytes | None = None,
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.request_id = request_id
+        self.rate = rate
+        self.cold_start = cold_start
+        self.queue_wait_s = queue_wait_s
+        self.init_s = init_s
+        self.duration_s = duration_s
+        self.billed_ms = billed_ms
+        self.max_memory_mb = max_memory_mb
+        self.raw = raw
+        self.reason = reason
+        self.log_tail = log_tail
+
+    def replace(self, **changes: Any) -> Outcome:
+        """One that differs in the attributes given by name."""
+        return Outcome(**{name: getattr(self, name) for name in _ATTRIBUTES} | changes)
+
+    def trimmed(self, *, keeps_body: bool) -> Outcome:
+        """For whoever keeps many: without the log tail and, unless `keeps_body`, the body."""
+        return Outcome(
+            self.status,
+            self.body if keeps_body else b"",
+            self.request_id,
+            self.rate,
+            self.cold_start,
+            self.queue_wait_s,
+            self.init_s,
+            self.duration_s,
+            self.billed_ms,
+            self.max_memory_mb,
+            self.raw,
+            self.reason,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Outcome):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in _ATTRIBUTES)
 
     @property
     def ok(self) -> bool:
@@ -88,3 +146,9 @@ class Outcome(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Outcome({self.status.value} {self.request_id} {self.duration_s * 1000:.2f} ms)"
+
+
+_ATTRIBUTES: Final = (
+    *("status", "body", "request_id", "rate", "cold_start", "queue_wait_s", "init_s", "duration_s"),
+    *("billed_ms", "max_memory_mb", "raw", "reason", "log_tail"),
+)

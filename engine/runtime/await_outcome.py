@@ -20,8 +20,10 @@ async def await_outcome(
     future: asyncio.Future[Outcome] = loop.create_future()
 
     def reply(outcome: Outcome) -> None:
-        if not future.done():
+        try:
             future.set_result(outcome)
+        except asyncio.InvalidStateError:
+            pass  # nobody waits any more
 
     submit(event, reply)
     return await future

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -58,9 +58,7 @@ class LogRecord(NamedTuple):
             was handed to the environment, engine clock.
         is_late: The invocation has ended.
         text: A line; with an end what was written and did not come line by line.
-        status: How it ended; None of a line.
-        body: The error object, if it failed and that is short.
-        measures: The outcome's fields from `request_id` on, without the last.
+        outcome: How it ended, its body only if it failed and that is short; None of a line.
         error_type: The platform's name of the error, if it gave it.
         memory_mb: Configured memory.
         size: What it counts against the bound, about, in bytes.
@@ -71,9 +69,7 @@ class LogRecord(NamedTuple):
     of_event: tuple[str, str, str | None, str, float]
     is_late: bool
     text: str
-    status: Status | None
-    body: bytes
-    measures: tuple[Any, ...]
+    outcome: Outcome | None
     error_type: str | None
     memory_mb: int
     size: int
@@ -134,7 +130,7 @@ class FunctionLog:
             of_event = function, version, event.qualifier, event.request_id, invocation.started_s
             is_late = invocation.phase is _ENDED
             size = _LINE_BYTES + len(text)
-            fields = (self._wall(), stream, of_event, is_late, text, None, b"", (), None, 0, size)
+            fields = (self._wall(), stream, of_event, is_late, text, None, None, 0, size)
             self._records.append(_new_tuple(LogRecord, fields))
             self._line_bytes += size
             if self._line_bytes + self._end_bytes - self._gone_bytes > self._max_bytes:
@@ -148,15 +144,13 @@ class FunctionLog:
         event = invocation.event
         function, version = event.function, event.version
         stream = self._streams.get((function, version, invocation.env_id)) or self._new_stream(invocation)
-        status, body = outcome[:2]
-        if status is _SUCCESS or len(body) > _ERROR_BYTES:
-            body = b""
+        kept = outcome.trimmed(
+            keeps_body=outcome.status is not _SUCCESS and len(outcome.body) <= _ERROR_BYTES
+        )
         text = "" if self._write_line is not None else "".join(invocation.log or ())
         of_event = function, version, event.qualifier, event.request_id, invocation.started_s
-        size = _END_BYTES + len(body) + len(text)
-        parts: Any = outcome  # else, compiled, each member of the slice is checked and made anew
-        measures, at_s = parts[2:12], self._wall()
-        fields = (at_s, stream, of_event, True, text, status, body, measures, error_type, memory_mb, size)
+        size = _END_BYTES + len(kept.body) + len(text)
+        fields = (self._wall(), stream, of_event, True, text, kept, error_type, memory_mb, size)
         self._records.append(_new_tuple(LogRecord, fields))
         self._end_bytes += size
         if self._line_bytes + self._end_bytes - self._gone_bytes > self._max_bytes:
@@ -198,7 +192,7 @@ class FunctionLog:
         function, version, qualifier, request_id, started_s = record.of_event
         group, is_json = self._places.get((function, version), (f"/aws/lambda/{function}", False))
         key = stream, request_id
-        is_end = record.status is not None
+        is_end = record.outcome is not None
         if key not in self._started and (is_end or not self._is_after_end(record)):
             if len(self._started) >= _MAX_STREAMS:
                 self._started.clear()  # ends that nobody will see: they were dropped
@@ -212,9 +206,9 @@ class FunctionLog:
             yield LoggedLine(group, stream, began_s, start)
         for line in record.text.removesuffix("\n").split("\n") if record.text else ():
             yield LoggedLine(group, stream, at_s, f"{line}\n")
-        if is_end:
+        if record.outcome is not None:
             self._started.discard(key)
-            for text in _last_lines(record, is_json=is_json):
+            for text in _last_lines(record, record.outcome, is_json=is_json):
                 yield LoggedLine(group, stream, at_s, text)
 
     def _is_after_end(self, record: LogRecord) -> bool:
@@ -227,12 +221,11 @@ class FunctionLog:
         with self._removing:
             ahead = list(islice(self._records.copy(), _LOOK_AHEAD))
         key = record.stream, record.of_event[3]
-        return not any(one.status is not None and (one.stream, one.of_event[3]) == key for one in ahead)
+        return not any(one.outcome is not None and (one.stream, one.of_event[3]) == key for one in ahead)
 
 
-def _last_lines(record: LogRecord, *, is_json: bool) -> Iterator[str]:
+def _last_lines(record: LogRecord, outcome: Outcome, *, is_json: bool) -> Iterator[str]:
     """What the platform says at the end: why it failed, END, REPORT."""
-    outcome = Outcome(record.status or _SUCCESS, record.body, *record.measures)
     if is_json:
         report = report_record(outcome, record.error_type, record.memory_mb)
         yield json_line(iso_utc(record.at_s), "platform.report", report)

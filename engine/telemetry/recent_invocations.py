@@ -106,7 +106,7 @@ class RecentInvocations:
         keeps_body = outcome.status is not Status.SUCCESS and len(outcome.body) <= ERROR_CHARACTERS
         record = RecentInvocation(
             number,
-            outcome._replace(body=outcome.body if keeps_body else b"", log_tail=None),
+            outcome.trimmed(keeps_body=keeps_body),
             error_type,
             event.trigger,
             start_line(event),

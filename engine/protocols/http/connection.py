@@ -110,7 +110,7 @@ class Connection(RequestParser):
         fast_path, shared = self._fast_path, self._shared
         if fast_path is not None:
             shared.now_s = now_s = shared.clock.now()
-            request = fast_path.parse(data, self, now_s)
+            request = fast_path.parse(data, self, self.peer, now_s)
             if request is not None:
                 shared.requests += 1
                 if self._current is None and not self._waiting and not self._write_paused:

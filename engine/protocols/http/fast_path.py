@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import httptools
 
@@ -22,37 +22,60 @@ _MIN_HEADER_BYTES: Final = len(b"a:\r\n")
 _MAX_READ_BYTES: Final = 16_384  # what is longer goes the long way, where copying dominates
 
 
-class KnownHead(NamedTuple):
-    """A head that was parsed: everything from its first byte up to the empty line."""
+class KnownHead:
+    """A head that was parsed.
 
-    method: str
-    target: bytes
-    head: bytes  # from the version on; always the same object, whose hash is computed once
-    body_length: int
+    Attributes:
+        method: As sent.
+        target: As sent.
+        head: From the version on; always the same object, whose hash is computed once.
+        whole: Everything from the first byte on, the empty line too.
+        read_bytes: Length of `whole` and of the body that it announces.
+    """
+
+    __slots__ = ("head", "method", "read_bytes", "target", "whole")
+
+    def __init__(self, method: str, target: bytes, head: bytes, whole: bytes, read_bytes: int) -> None:
+        self.method = method
+        self.target = target
+        self.head = head
+        self.whole = whole
+        self.read_bytes = read_bytes
 
 
 class FastPathParser:
     """Parses one read at a time. After a read that it did not take it must not be used again."""
 
-    __slots__ = ("_events", "_feed", "_known", "_max_headers", "_max_read_bytes", "_uncounted_bytes")
+    __slots__ = ("_events", "_feed", "_known", "_last", "_max_headers", "_max_read_bytes", "_uncounted_bytes")
 
     def __init__(self, limits: HttpLimits, known: HeaderCache[KnownHead]) -> None:
         self._known = known
+        self._last: KnownHead | None = None
         self._events: list[Any] = []
         self._feed = parser_into(self._events)
         self._max_read_bytes = min(_MAX_READ_BYTES, limits.max_header_bytes, limits.max_body_bytes)
         self._max_headers = limits.max_headers
         self._uncounted_bytes = limits.max_headers * _MIN_HEADER_BYTES  # fewer cannot be too many headers
 
-    def parse(self, data: bytes, connection: ResponseWriter, now_s: float) -> Request | None:
+    def parse(self, data: bytes, connection: ResponseWriter, peer: str, now_s: float) -> Request | None:
         """Return the one request that `data` is, or None if it is anything else."""
+        known = self._last  # most clients send the same head each time: it need not even be looked for
+        if known is None or len(data) != known.read_bytes or not data.startswith(known.whole):
+            known = self._recognise(data)
+            if known is None:
+                return None
+            self._last = known
+        body = data[len(known.whole) :]
+        return Request(connection, known.method, known.target, known.head, None, body, "1.1", peer, now_s)
+
+    def _recognise(self, data: bytes) -> KnownHead | None:
+        """The head of the one request that `data` is, or None if it is anything else."""
         if len(data) > self._max_read_bytes:
             return None
-        whole, _, rest = data.partition(b"\r\n\r\n")
-        known = self._known.get(whole)
-        if known is not None and len(rest) == known[3]:
-            method, target, head, _ = known
-            return Request(connection, method, target, head, None, rest, "1.1", connection.peer, now_s)
+        before, end, rest = data.partition(b"\r\n\r\n")
+        known = self._known.get(before)
+        if known is not None and len(data) == known.read_bytes:
+            return known
         try:
             self._feed(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
@@ -63,7 +86,7 @@ class FastPathParser:
         body = events[0] if len(events) > 1 else b""
         events.clear()
         try:
-            verb, target, head = whole.split(b" ", 2)
+            verb, target, head = before.split(b" ", 2)
         except ValueError:
             return None
         sent_as = _METHODS.get(verb)
@@ -72,8 +95,9 @@ class FastPathParser:
             return None
         if len(head) > self._uncounted_bytes and head.count(b"\r\n") > self._max_headers:
             return None
-        self._known.keep(whole, KnownHead(sent_as, target, head, len(body)))
-        return Request(connection, sent_as, target, head, None, body, "1.1", connection.peer, now_s)
+        known = KnownHead(sent_as, target, head, before + end, len(data))
+        self._known.keep(before, known)
+        return known
 
 
 def parser_into(events: list[Any]) -> Callable[[bytes], None]:

@@ -358,7 +358,7 @@ class DurableExecutions:
         waiters = live.take_waiters()
         self._drop(live)
         for request_id, reply in waiters:
-            reply(outcome._replace(request_id=request_id))
+            reply(outcome.replace(request_id=request_id))
 
     def _on_due(self, live: LiveExecution) -> None:
         if live.execution.is_terminal:

@@ -14,12 +14,14 @@ from engine.ports import Clock
 class Traces:
     """Makes trace headers. The digits of a new one are the request id's, so that both can be matched."""
 
-    __slots__ = ("_prefix", "_second", "_wall")
+    __slots__ = ("_between", "_high", "_prefix", "_second", "_wall")
 
     def __init__(self, clock: Clock) -> None:
         self._wall = clock.wall
         self._second = -1
         self._prefix = ""
+        self._high = ""  # the digits that are the same in all ids of one source
+        self._between = ""
 
     def new(self, request_id: str) -> str:
         """`Root=1-<time>-<24 hex>;Parent=<16 hex>;Sampled=0` for a UUID text."""
@@ -27,8 +29,12 @@ class Traces:
         if second != self._second:
             self._second = second
             self._prefix = f"Root=1-{second & 0xFFFFFFFF:08x}-"
-        node, low = request_id[24:], request_id[9:13]
-        return f"{self._prefix}{node}{request_id[:8]}{low};Parent={low}{node};Sampled=0"
+        if request_id[:13] != self._high:
+            high, low = request_id[:8], request_id[9:13]
+            self._high = request_id[:13]
+            self._between = f"{high}{low};Parent={low}"
+        node = request_id[24:]
+        return f"{self._prefix}{node}{self._between}{node};Sampled=0"
 
     def complete(self, sent: str, request_id: str) -> str:
         """`sent`, with a root in front and a parent and a decision behind it where they are missing."""

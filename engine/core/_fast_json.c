@@ -1,11 +1,14 @@
-/* JSON text of built-in types in one pass: what `json.dumps(value, ensure_ascii=False)` writes, in UTF-8.
+/* What JSON costs most of an invocation, in C: engine/core/fast_json.py is where it is used from, if it was built.
  *
- * `write(value, max_bytes)` returns the text, or None for all that it leaves to the writers in Python: types
- * other than exactly dict, list, tuple, str, int, float, bool and None, keys that are not text, integers beyond
- * 64 bits, lone surrogates, deep nesting, and text longer than `max_bytes`. See engine/executors/marshal.py.
+ * `write(value, max_bytes)` returns what `json.dumps(value, ensure_ascii=False)` writes, in UTF-8 and in one pass; or
+ * None for all that it leaves to the writers in Python: types other than exactly dict, list, tuple, str, int, float,
+ * bool and None, keys that are not text, integers beyond 64 bits, lone surrogates, deep nesting, and text longer than
+ * `max_bytes`. See engine/executors/marshal.py.
  *
- * No Python code runs while it writes, and it keeps the GIL: nothing can change what it walks through, so that
- * borrowed references are enough. It keeps no state.
+ * `has_short_numbers(payload)` is that of engine/core/json_document.py.
+ *
+ * No Python code runs meanwhile, and the GIL is kept: nothing can change what is walked through, so that borrowed
+ * references are enough. There is no state.
  */
 
 #define PY_SSIZE_T_CLEAN
@@ -305,6 +308,43 @@ write_value(Writer *writer, PyObject *value, int depth)
     return LEFT;
 }
 
+/* ------------------------------------------------------------------ digits */
+
+#define INT64_DIGITS 19
+
+static inline int
+is_digit(char character)
+{
+    return '0' <= character && character <= '9';
+}
+
+static PyObject *
+has_short_numbers(PyObject *module, PyObject *payload)
+{
+    char *text;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(payload, &text, &length) < 0) {
+        return NULL;
+    }
+    /* So many digits in a row cover one of every so many bytes: only from there the rest is looked at. */
+    for (Py_ssize_t at = INT64_DIGITS - 1; at < length; at += INT64_DIGITS) {
+        if (!is_digit(text[at])) {
+            continue;
+        }
+        Py_ssize_t begin = at, end = at + 1;
+        while (begin > 0 && is_digit(text[begin - 1])) {
+            begin--;
+        }
+        while (end < length && is_digit(text[end])) {
+            end++;
+        }
+        if (end - begin >= INT64_DIGITS) {
+            Py_RETURN_FALSE;
+        }
+    }
+    Py_RETURN_TRUE;
+}
+
 /* ------------------------------------------------------------------ module */
 
 static PyObject *
@@ -339,6 +379,8 @@ write_json(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
 static PyMethodDef methods[] = {
     {"write", (PyCFunction)(void (*)(void))write_json, METH_FASTCALL,
      "write(value, max_bytes, /)\n--\n\nThe JSON text of `value`, or None if it is not for this writer."},
+    {"has_short_numbers", has_short_numbers, METH_O,
+     "has_short_numbers(payload, /)\n--\n\nWhether there are never as many digits in a row as 64 bits have."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -351,13 +393,13 @@ static PyModuleDef_Slot slots[] = {
 
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT,
-    .m_name = "engine.core._json_writer",
+    .m_name = "engine.core._fast_json",
     .m_methods = methods,
     .m_slots = slots,
 };
 
 PyMODINIT_FUNC
-PyInit__json_writer(void)
+PyInit__fast_json(void)
 {
     return PyModuleDef_Init(&module);
 }

@@ -99,6 +99,8 @@ class HandlerRunner:
         )
         self._closed = False
         self._day = -1, ""  # since the Unix epoch, and its text
+        self._version = function.version
+        self._named_in_stream = None if function.log_group is None else function.name
 
     def load(self, *, fresh: bool) -> Loaded:
         """Import the handler; `fresh`: from a module instance of its own. Raises `InitError`."""
@@ -155,9 +157,7 @@ class HandlerRunner:
         number = int(self._clock.wall() // _DAY_S)
         if number != self._day[0]:
             self._day = number, time.strftime("%Y/%m/%d", time.gmtime(number * _DAY_S))
-        function = self._function
-        with_name = None if function.log_group is None else function.name
-        return log_stream_name(self._day[1], os.urandom(16).hex(), function.version, with_name)
+        return log_stream_name(self._day[1], os.urandom(16).hex(), self._version, self._named_in_stream)
 
     def make_context_template(self) -> ContextTemplate:
         """What the contexts of a new environment share, such as its log stream."""

@@ -39,6 +39,14 @@ def die_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def bind_to(parent: int) -> None:
+    """Do both `die_with_parent` and `adopt_orphans`; one function is fewer pages for a child to copy."""
+    _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def outlive_parent() -> None:
     """Take back `die_with_parent`."""
     _prctl(_PR_SET_PDEATHSIG, 0)

@@ -183,6 +183,8 @@ KILL: Final = 8  # engine: kill the environment; the engine could not open its p
 _MESSAGE: Final = Struct("<BIi")
 _DESCRIPTOR: Final = Struct("i")
 _DESCRIPTORS: Final = Struct("3i")
+_SOL_SOCKET: Final = int(socket.SOL_SOCKET)
+_SCM_RIGHTS: Final = int(socket.SCM_RIGHTS)
 _BESIDE_BYTES: Final = socket.CMSG_SPACE(_DESCRIPTORS.size)
 MESSAGE_BYTES: Final = 131_072
 
@@ -218,7 +220,7 @@ def send_with_descriptors(
     connection: socket.socket, message: bytes, descriptors: tuple[int, int, int]
 ) -> None:
     """Send `message` with `descriptors` beside it: `socket.send_fds`, in a few operations."""
-    beside = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, _DESCRIPTORS.pack(*descriptors))]
+    beside = [(_SOL_SOCKET, _SCM_RIGHTS, _DESCRIPTORS.pack(*descriptors))]
     connection.sendmsg([message], beside)
 
 

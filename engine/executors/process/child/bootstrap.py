@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 from typing import Final, NamedTuple, NoReturn
 
@@ -14,7 +15,11 @@ from engine.executors.process.child import cgroup
 from engine.executors.process.child.environment import ChildEnvironment, failure_text
 from engine.executors.process.child.preloading import import_all, reseed
 from engine.executors.process.child.process_setup import (
+    OF_HANDLERS,
+    USUAL,
+    Priority,
     add_variables,
+    empty_input,
     redirect,
     set_signal,
     set_up_process,
@@ -28,39 +33,48 @@ from engine.executors.process.child.snapshot_hooks import (
 )
 from engine.executors.process.protocol import DOWN, NOT_PRELOADABLE, pack_message
 
+_SIGINT: Final = int(signal.SIGINT)
 _now: Final = time.monotonic  # noqa: TID251  # another process: there is no Clock to be passed in
 
 
 class ChildBootstrap(NamedTuple):
-    """What a new process is given, and its first steps: by one of three methods, right after the fork."""
+    """What a new process is given, and its first steps: by one of three methods, right after the fork.
+
+    With `rehearses` the process is the zygote itself, which makes the steps that can be undone.
+    """
 
     environment: ChildEnvironment
-    token: int
     connection: int
     output: int
     parent: int
     variables: dict[str, str]
-    own_tmp: bool
+    rehearses: bool = False
 
     def as_environment(self) -> NoReturn:
         """Initialise the handler, and serve. Exits when the engine closes the socket."""
-        began_s = self._set_up()
-        set_signal(signal.SIGINT, signal.default_int_handler)
-        environment = self.environment
+        self.run()
+        os._exit(0)
+
+    def run(self) -> None:
+        """Do the same, and return then."""
+        environment, connection, _, _, _, rehearses = self
+        began_s = self._set_up(USUAL if rehearses else OF_HANDLERS)
+        set_signal(_SIGINT, signal.default_int_handler)
         if environment.is_prepared:
-            os.chdir(environment.spec.function.code)
+            os.chdir(environment.code)
         else:
             environment.prepare()
-        reseed()
-        environment.attach(self.connection)
-        environment.notice_copies()
+        if "numpy.random" in sys.modules:
+            reseed()
+        environment.attach(connection)
+        if not rehearses:
+            environment.notice_copies()
         try:
             environment.initialise()
         except InitError as error:
             environment.failed(error, _now() - began_s)
         environment.ready(_now() - began_s)
         environment.serve()
-        os._exit(0)
 
     def as_template(self) -> socket.socket:
         """Initialise the handler and run the hooks before the snapshot, or import `spec.imports`.
@@ -70,8 +84,8 @@ class ChildBootstrap(NamedTuple):
         """
         environment = self.environment
         imports = environment.spec.imports
-        self._set_up(serves=imports is None)
-        set_signal(signal.SIGINT, signal.default_int_handler)
+        self._set_up(USUAL if imports is not None else OF_HANDLERS)
+        set_signal(_SIGINT, signal.default_int_handler)
         control = socket.socket(fileno=self.connection)
         status = 1
         environment.prepare()
@@ -95,12 +109,13 @@ class ChildBootstrap(NamedTuple):
 
     def from_template(self) -> NoReturn:
         """Run the hooks after the restore, and serve. Exits when the engine closes the socket."""
-        began_s = self._set_up()
+        began_s = self._set_up(OF_HANDLERS)
+        empty_input()
         environment = self.environment
         environment.attach(self.connection)
         environment.notice_copies()
         try:
-            os.chdir(environment.spec.function.code)
+            os.chdir(environment.code)
             run_after_restore()
         except InitError as error:
             environment.failed(error, _now() - began_s, AFTER_RESTORE_STATUS)
@@ -108,16 +123,20 @@ class ChildBootstrap(NamedTuple):
         environment.serve()
         os._exit(0)
 
-    def _set_up(self, *, serves: bool = True) -> float:
+    def _set_up(self, priority: Priority) -> float:
         """Set up the process; returns the monotonic time in seconds at which that began."""
         began_s = _now()
-        set_up_process(self.parent, serves=serves)
-        redirect(self.output)
-        spec = self.environment.spec
-        if serves:
-            cgroup.join(spec.cgroups)
-        if spec.visible_cpus is not None:
-            show_cpus(spec.visible_cpus)
-        if self.variables:
-            add_variables(self.variables)
+        environment, _, output, parent, variables, rehearses = self
+        if not rehearses:
+            os.setpgid(
+                0, 0
+            )  # not a session: that would make each a scheduling group of its own, see sched(7)
+        set_up_process(parent, priority)
+        redirect(output)
+        if environment.cgroups and priority is OF_HANDLERS:
+            cgroup.join(environment.cgroups)
+        if environment.visible_cpus is not None:
+            show_cpus(environment.visible_cpus)
+        if variables:
+            add_variables(variables)
         return began_s

@@ -34,7 +34,7 @@ from engine.executors.process.child.private_modules import (
     plain_packages,
     shadowed_modules,
 )
-from engine.executors.process.child.process_setup import move_to_high_number
+from engine.executors.process.child.process_setup import move_to_high_number, set_variable
 from engine.executors.process.child.tmp_dir import TMP, size_of
 from engine.executors.process.protocol import (
     ERROR,
@@ -82,16 +82,23 @@ class ChildEnvironment:
     def __init__(
         self, spec: EnvironmentSpec, log: HandlerLog, private: PrivateModules, *, own_tmp: bool
     ) -> None:
+        # What each child looks at is a member here: one of a `NamedTuple` costs it two pages.
+        function = spec.function
         self.spec = spec
+        self.code, self.cgroups, self.visible_cpus = function.code, spec.cgroups, spec.visible_cpus
+        self._name, self._is_snapshot = function.name, function.snapstart
+        self.ephemeral_storage_mb = function.ephemeral_storage_mb
+        self._is_auto = function.preload == "auto"
+        self._knows_log_stream = LOG_STREAM in spec.variables
         self.log = log
         self.style = LogStyle.of(spec.variables)
         self.private = private
         self._own_tmp = own_tmp
         services = CallContext(clock=ProcessClock(), log=self.write, logs_json=self.style.json)
-        self.call = HandlerRunner(spec.function, spec.arn, services, alone=True)
+        self.call = HandlerRunner(function, spec.arn, services, alone=True)
         self.call.locate()
-        self._early = shadowed_modules(spec.function.code)
-        self._plain = plain_packages(spec.function.code, spec.function.handler)
+        self._early = shadowed_modules(function.code)
+        self._plain = plain_packages(function.code, function.handler)
         source = self.call.source()
         self._compiled = None if source is None else CompiledModule(*source)
         self.template = self.call.make_context_template()
@@ -111,9 +118,9 @@ class ChildEnvironment:
         self.log.configure(self.style)
         forget_modules(self._early)
         self.private.open(self._plain)
-        sys.path.insert(0, self.spec.function.code)
+        sys.path.insert(0, self.code)
         try:
-            os.chdir(self.spec.function.code)
+            os.chdir(self.code)
         except OSError:
             pass  # the handler will not be found: that is for the init to say
 
@@ -122,17 +129,17 @@ class ChildEnvironment:
         if self._compiled is not None:
             self._compiled.renew()
         self.template.rename(self.call.new_log_stream_name())
-        if LOG_STREAM in self.spec.variables:
-            os.environ[LOG_STREAM] = self.template.log_stream_name
+        if self._knows_log_stream:
+            set_variable(LOG_STREAM, self.template.log_stream_name)
 
     def initialise(self) -> None:
         """Import the handler. Raises InitError."""
-        tells = self.spec.function.preload == "auto" and not self.is_prepared
+        tells = self._is_auto and not self.is_prepared
         before = set(sys.modules) if tells else ()
         if self._compiled is None or not self._has_run(self._compiled):
             self.handler = self._load()
         if tells:
-            self._imported = imported_from_outside(self.spec.function.code, before)
+            self._imported = imported_from_outside(self.code, before)
 
     def _has_run(self, module: CompiledModule) -> bool:
         """Run the module if it was read before the fork; False if the handler is not there then."""
@@ -157,7 +164,7 @@ class ChildEnvironment:
         # `socket.socket` is Python, with enumerations: ten pages.
         number = move_to_high_number(connection)
         self.connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, number)
-        if self.spec.function.snapstart:
+        if self._is_snapshot:
             # Each environment of a snapshot has a log stream of its own.
             self.template.rename(self.call.new_log_stream_name())
         try:
@@ -251,7 +258,7 @@ class ChildEnvironment:
         receive = FrameReader(self.connection).next
         # One invocation at a time: the same two objects stand for all of them, as one global id does in
         # AWS's client. What a thread of the handler's writes later belongs to the one that runs then.
-        event = Event(self.spec.function.name, b"", "", 0.0)
+        event = Event(self._name, b"", "", 0.0)
         invocation = Invocation(event, ignore_outcome)
         self.log.invocation = invocation
         context: Any
@@ -313,7 +320,7 @@ class ChildEnvironment:
 
     def _disk_full(self) -> OSError | None:
         folder = os.environ.get("TMPDIR", TMP)
-        if size_of(folder) <= self.spec.function.ephemeral_storage_mb * _MB:
+        if size_of(folder) <= self.ephemeral_storage_mb * _MB:
             return None
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

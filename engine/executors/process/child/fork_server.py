@@ -45,6 +45,10 @@ from engine.executors.process.protocol import (
 )
 from engine.executors.process.spec import EnvironmentSpec
 
+_AF_UNIX: Final = int(socket.AF_UNIX)
+_STREAM: Final = int(socket.SOCK_STREAM)
+_SEQPACKET: Final = int(socket.SOCK_SEQPACKET)
+
 _MAX_KNOWN: Final = 1000
 """Functions whose environments are remembered."""
 
@@ -65,6 +69,7 @@ class ForkServer:
     ) -> None:
         """`template`: the environment that all forks are of; `initialised`: with its handler."""
         self._connection = connection
+        self._pid = os.getpid()
         self._tmp_dirs = tmp_dirs
         self._log = log
         self._private = private
@@ -89,11 +94,11 @@ class ForkServer:
         poll.register(self._wake, select.POLLIN)
         self._send(UP, 0, self._tmp_dirs.mounted)
         while True:
-            ready = [descriptor for descriptor, _ in poll.poll()]
-            if self._wake in ready:
-                os.read(self._wake, 4096)
-                self._reap()
-            if self._connection.fileno() in ready:
+            for descriptor, _ in poll.poll():
+                if descriptor == self._wake:
+                    os.read(self._wake, 4096)
+                    self._reap()
+                    continue
                 try:
                     message = receive_message(self._connection)
                 except OSError:
@@ -125,14 +130,14 @@ class ForkServer:
             self._tmp_dirs.forget(token)
 
     def _handle(self, message: ControlMessage) -> None:
-        token = message.token
-        if message.kind == FORGET:
+        kind, token, _, _, _ = message
+        if kind == FORGET:
             if token in self._alive:
                 self._forgotten.add(token)
             else:
                 self._tmp_dirs.forget(token)
             return
-        if message.kind == KILL:
+        if kind == KILL:
             for pid in [pid for pid, of in self._tokens.items() if of == token]:
                 os.kill(pid, signal.SIGKILL)
             return
@@ -144,15 +149,15 @@ class ForkServer:
 
     def _fork(self, message: ControlMessage) -> None:
         """Fork, and send the descriptors to the engine. Raises OSError, with nothing left open."""
-        kind = socket.SOCK_SEQPACKET if message.kind == TEMPLATE else socket.SOCK_STREAM
+        kind, token, _, _, _ = message
         # `socket.socketpair` looks up what a handler may replace.
-        ours, theirs = _socket.socketpair(socket.AF_UNIX, kind)
+        ours, theirs = _socket.socketpair(_AF_UNIX, _SEQPACKET if kind == TEMPLATE else _STREAM)
         try:
             output, write_end = os.pipe2(os.O_CLOEXEC)
             try:
                 pid, pidfd = self._fork_with(message, ours, theirs, output, write_end)
                 try:
-                    self._hand_over(message, pid, (ours.fileno(), output, pidfd))
+                    self._hand_over(kind, token, pid, (ours.fileno(), output, pidfd))
                 finally:
                     os.close(pidfd)
             finally:
@@ -162,13 +167,12 @@ class ForkServer:
             ours.close()
             theirs.close()
 
-    def _hand_over(self, message: ControlMessage, pid: int, descriptors: tuple[int, int, int]) -> None:
+    def _hand_over(self, kind: int, token: int, pid: int, descriptors: tuple[int, int, int]) -> None:
         """Send the engine what it needs of the new process."""
-        token = message.token
         self._tokens[pid] = token
         self._alive.add(token)
         try:
-            send_with_descriptors(self._connection, pack_message(message.kind, token, pid), descriptors)
+            send_with_descriptors(self._connection, pack_message(kind, token, pid), descriptors)
         except OSError:
             pass  # the engine is gone: the next read says so
 
@@ -181,21 +185,14 @@ class ForkServer:
         write_end: int,
     ) -> tuple[int, int]:
         """Fork; returns the process id and a pidfd. Raises OSError."""
-        token, environment = message.token, self._template or self._environment(message.body)
-        spec = environment.spec
+        kind, token, kept, text, _ = message
+        environment = self._template or self._environment(text)
         # All that can be done before the fork is: a child pays for each page that it is the first to change.
         visible, layers = self._shown_to(environment)
-        self._tmp_dirs.enter(token, spec.function.ephemeral_storage_mb, message.value, visible, layers)
+        self._tmp_dirs.enter(token, environment.ephemeral_storage_mb, kept, visible, layers)
         try:
-            bootstrap = ChildBootstrap(
-                environment=environment,
-                token=token,
-                connection=theirs.fileno(),
-                output=write_end,
-                parent=os.getpid(),
-                variables=self._tmp_dirs.variables(token),
-                own_tmp=self._tmp_dirs.mounted,
-            )
+            variables = self._tmp_dirs.variables(token)
+            bootstrap = ChildBootstrap(environment, theirs.fileno(), write_end, self._pid, variables)
             if not self._initialised:
                 self._set_environment(environment)
             pid = os.fork()
@@ -204,7 +201,7 @@ class ForkServer:
                     theirs.detach()
                     self._close_in_child(ours, output)
                     self._hooks.put_back()
-                    if message.kind == TEMPLATE:
+                    if kind == TEMPLATE:
                         self._run_template(bootstrap)
                     elif self._initialised:
                         bootstrap.from_template()
@@ -216,8 +213,8 @@ class ForkServer:
                     os._exit(1)
         finally:
             self._tmp_dirs.exit()
-        if spec.cgroups:
-            self._cgroups[pid] = tuple(spec.cgroups)
+        if environment.cgroups:
+            self._cgroups[pid] = tuple(environment.cgroups)
         try:
             return pid, os.pidfd_open(pid)
         except OSError:
@@ -229,7 +226,7 @@ class ForkServer:
         control = bootstrap.as_template()
         environment = bootstrap.environment
         base = os.path.dirname(bootstrap.variables.get("TMPDIR", ""))
-        tmp_dirs = tmp_dirs_of_template(base, mounted=bootstrap.own_tmp)
+        tmp_dirs = tmp_dirs_of_template(base, mounted=self._tmp_dirs.mounted)
         initialised = not environment.is_prepared
         hooks = ForkHooks()
         if not initialised:
@@ -250,7 +247,7 @@ class ForkServer:
 
     def _shown_to(self, environment: ChildEnvironment) -> tuple[list[str], str | None]:
         """Folders below `/tmp` that stay visible when its own is mounted over them; where its layers lie."""
-        code = environment.spec.function.code
+        code = environment.code
         shown = self._shown.get(code)
         if shown is None:
             visible = visible_below(TMP, code) if self._tmp_dirs.mounted else []
@@ -273,9 +270,8 @@ class ForkServer:
 
     def _close_in_child(self, ours: _socket.socket, output: int) -> None:
         """In the child: close the descriptors of the fork server."""
-        self._connection.close()
         ours.close()
-        for descriptor in (output, self._wake, self._waker):
+        for descriptor in (self._connection.detach(), output, self._wake, self._waker):
             os.close(descriptor)
         self._tmp_dirs.close_in_child()
 

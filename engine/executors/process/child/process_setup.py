@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from engine.executors.process.linux import adopt_orphans, die_with_parent
+from engine.executors.process.linux import bind_to
 from engine.executors.process.protocol import NICE
 
 _DEFAULT: Final = int(signal.SIG_DFL)
+_SIGCHLD: Final = int(signal.SIGCHLD)
 
 set_signal: Final[Callable[[int, Any], Any]] = import_module("_signal").signal
 """`signal.signal` without its enumerations: those would cost each child a tenth of a millisecond."""
@@ -42,20 +43,29 @@ class WholeWrites(io.FileIO):
         return False
 
 
-def set_up_process(parent: int, *, serves: bool) -> None:
-    """Separate the process from its parent, right after the fork, and have it killed when the parent dies.
+class Priority(NamedTuple):
+    """How a process is scheduled: what its niceness is raised by, and the policy of sched(7)."""
 
-    `serves`: it runs handlers, and does not fork those that do.
-    """
-    os.setpgid(0, 0)  # not a session: that would make each a scheduling group of its own, see sched(7)
-    if serves:
-        os.nice(NICE)
-        # Batch work: a request that wakes it does not interrupt the engine, which has more of them to send.
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    die_with_parent(parent)
-    adopt_orphans()
+    nice: int
+    policy: int
+
+
+USUAL: Final = Priority(0, os.SCHED_OTHER)
+
+OF_HANDLERS: Final = Priority(NICE, os.SCHED_BATCH)
+"""Batch work: a request that wakes it does not interrupt the engine, which has more of them to send."""
+
+_PARAMETERS: Final = os.sched_param(0)
+
+
+def set_up_process(parent: int, priority: Priority) -> None:
+    """Separate the process from its parent, right after the fork, and have it killed when the parent dies."""
+    nice, policy = priority
+    os.nice(nice)
+    os.sched_setscheduler(0, policy, _PARAMETERS)
+    bind_to(parent)
     signal.set_wakeup_fd(-1)
-    set_signal(signal.SIGCHLD, _DEFAULT)
+    set_signal(_SIGCHLD, _DEFAULT)
 
 
 def move_to_high_number(descriptor: int) -> int:
@@ -76,14 +86,19 @@ def show_cpus(count: int) -> None:
 
 
 def redirect(output: int) -> None:
-    """Make standard input empty and both outputs the pipe `output`, which is closed."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
+    """Make both standard outputs the pipe `output`, which is closed."""
     os.dup2(output, 1)
     os.dup2(output, 2)
-    for descriptor in (nothing, output):
-        if descriptor > 2:
-            os.close(descriptor)
+    if output > 2:
+        os.close(output)
+
+
+def empty_input() -> None:
+    """Make standard input empty."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    if nothing:
+        os.dup2(nothing, 0)
+        os.close(nothing)
 
 
 def open_streams() -> None:
@@ -145,6 +160,15 @@ def set_variables(variables: Mapping[str, str]) -> None:
     add_variables(variables)
     if variables.get("TZ") != zone:
         time.tzset()
+
+
+def set_variable(name: str, value: str) -> None:
+    """Set one to ASCII text: what `os.environ[name] = value` comes to, without its Python code."""
+    _encoded_variables[name.encode()] = value.encode()
+    os.putenv(name, value)
+
+
+_encoded_variables: Final[dict[bytes, bytes]] = vars(os.environ)["_data"]
 
 
 def add_variables(variables: Mapping[str, str]) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Collection
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from importlib import import_module
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Any, Final, Protocol
 
 from engine.executors.process.linux import (
@@ -228,7 +229,7 @@ def _mount_tmp(size_mb: int, visible: Collection[str], *, copied: bool) -> None:
         mount("tmpfs", TMP, "tmpfs", MS_NOSUID | MS_NODEV, options)
         return
     held = [(path, os.open(path, os.O_PATH)) for path in visible]
-    before = os.open(TMP, os.O_RDONLY)
+    before = os.open(TMP, os.O_PATH)
     try:
         mount("tmpfs", TMP, "tmpfs", MS_NOSUID | MS_NODEV, options)
         if copied:  # a template's: what its init wrote is part of the snapshot, as on Lambda
@@ -237,7 +238,8 @@ def _mount_tmp(size_mb: int, visible: Collection[str], *, copied: bool) -> None:
         for path, descriptor in held:
             _bind(descriptor, path)
     finally:
-        for descriptor in (before, *(descriptor for _, descriptor in held)):
+        os.close(before)
+        for _, descriptor in held:
             os.close(descriptor)
 
 
@@ -260,8 +262,11 @@ def _mount_opt(layers: str) -> None:
 def _bind(descriptor: int, path: str) -> None:
     """Mount on `path` what `descriptor` was opened on."""
     source = f"/proc/self/fd/{descriptor}"
-    if os.path.isdir(source):
-        os.makedirs(path, exist_ok=True)
+    if S_ISDIR(os.fstat(descriptor).st_mode):
+        try:
+            os.mkdir(path)
+        except OSError:
+            os.makedirs(path, exist_ok=True)
     else:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         Path(path).touch()

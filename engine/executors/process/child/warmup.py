@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -16,12 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from engine.executors.marshal import UnmarshalError, decode
+from engine.executors.process.child.bootstrap import ChildBootstrap
 from engine.executors.process.child.environment import LOG_STREAM, ChildEnvironment
 from engine.executors.process.child.handler_log import HandlerLog
-from engine.executors.process.child.preloading import reseed
 from engine.executors.process.child.private_modules import PrivateModules
-from engine.executors.process.child.process_setup import redirect
-from engine.executors.process.linux import adopt_orphans, die_with_parent
 from engine.executors.process.protocol import pack_request
 from engine.executors.process.spec import EnvironmentSpec, FunctionSpec
 
@@ -37,33 +36,25 @@ def warm_up(log: HandlerLog, private: PrivateModules) -> None:
     function = FunctionSpec("warmup", handler=f"{_MODULE}.handler", code=folder)
     spec = EnvironmentSpec(function=function, arn="", variables={LOG_STREAM: ""}, generation=0, cgroups={})
     environment = ChildEnvironment(spec, log, private, own_tmp=True)
-    parent = os.getppid()
     for _ in range(_TIMES):
         environment.before_fork()
         with _undone():
-            die_with_parent(parent)
-            adopt_orphans()
-            _serve_once(environment)
+            _rehearse(environment)
     log.invocation = None
     sys.path_importer_cache.pop(folder, None)
     with suppress(UnmarshalError):
         decode(b"{")  # the parser looks for its exception by name, once: later that name may be a handler's
 
 
-def _serve_once(environment: ChildEnvironment) -> None:
+def _rehearse(environment: ChildEnvironment) -> None:
     ours, theirs = socket.socketpair()
     read_end, write_end = os.pipe()
-    with ours:
-        redirect(write_end)
-        environment.prepare()
-        reseed()
-        environment.attach(theirs.detach())
-        environment.initialise()
-        environment.ready(0.0)
-        ours.sendall(pack_request(1, 0.0, "", None, None, None, len(_PAYLOAD)) + _PAYLOAD)
-        ours.shutdown(socket.SHUT_WR)
-        environment.serve()
-        environment.release()
+    ours.sendall(pack_request(1, 0.0, "", None, None, None, len(_PAYLOAD)) + _PAYLOAD)
+    ours.shutdown(socket.SHUT_WR)
+    parent = os.getppid()
+    ChildBootstrap(environment, theirs.detach(), write_end, parent, {}, rehearses=True).run()
+    environment.release()
+    ours.close()
     os.close(read_end)
 
 
@@ -73,9 +64,11 @@ def _undone() -> Iterator[None]:
     path, finders, modules = sys.path[:], sys.meta_path[:], set(sys.modules)
     folder = os.open(".", os.O_PATH)
     streams = [os.dup(number) for number in range(3)]
+    on_interrupt = signal.getsignal(signal.SIGINT)
     try:
         yield
     finally:
+        signal.signal(signal.SIGINT, on_interrupt)
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
             os.close(stream)

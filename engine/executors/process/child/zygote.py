@@ -19,7 +19,12 @@ from engine.executors.process.child.fork_hooks import ForkHooks
 from engine.executors.process.child.fork_server import ForkServer
 from engine.executors.process.child.handler_log import HandlerLog
 from engine.executors.process.child.private_modules import PrivateModules, copy_used_modules
-from engine.executors.process.child.process_setup import freeze_memory, open_streams, set_variables
+from engine.executors.process.child.process_setup import (
+    empty_input,
+    freeze_memory,
+    open_streams,
+    set_variables,
+)
 from engine.executors.process.child.snapshot_hooks import provide_hooks
 from engine.executors.process.child.tmp_dir import make_tmp_dirs
 from engine.executors.process.child.warmup import warm_up
@@ -60,6 +65,7 @@ def main(descriptor: int, parent: int) -> NoReturn:
     if first is None:
         os._exit(0)
     setup: dict[str, Any] = json.loads(first.body)
+    empty_input()
     open_streams()
     log = HandlerLog()
     log.install()

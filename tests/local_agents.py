@@ -23,19 +23,28 @@ class LocalAgents:
         self.folder, self.count = folder, count
         self.agents: list[Agent] = []
         self.wishes: list[int] = []
+        self.said: list[str] = []
+        self.listener = ("", 0)
+        self.secret = b""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, listener: tuple[str, int], secret: bytes) -> None:
         """Start them."""
+        self.listener, self.secret = listener, secret
         for number in range(self.count):
-            self.add(f"node-{number}", listener, secret)
+            self.add(f"node-{number}")
 
-    def add(self, node: str, listener: tuple[str, int], secret: bytes) -> Agent:
-        """Start one."""
+    def add(self, node: str, address: tuple[str, int] | None = None, cache_bytes: int = 1 << 30) -> Agent:
+        """Start one. `address`: where it connects to, if not to the engine itself."""
         platform = Platform()
-        cache = CodeCache(self.folder / node, 1 << 30)
         agent = Agent(
-            platform.clock, platform.offload, listener, secret, cache, node=node, say=lambda _line: None
+            platform.clock,
+            platform.offload,
+            address or self.listener,
+            self.secret,
+            CodeCache(self.folder / node, cache_bytes),
+            node=node,
+            say=self.said.append,
         )
         self.agents.append(agent)
         self._tasks.append(asyncio.get_running_loop().create_task(agent.run()))
@@ -52,15 +61,19 @@ class LocalAgents:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def executor_with(agents: Carrier) -> ExecutorFactory:
-    """The cluster executor, on a free port, with the agents of that carrier."""
+def executor_with(agents: Carrier, port: int = 0, known: bytes | None = None) -> ExecutorFactory:
+    """The cluster executor, on a free port, with the agents of that carrier, and a secret that is `known`."""
 
     class Executor(ClusterExecutor):
         @staticmethod
         def carrier(_workshop: Workshop) -> Carrier:
             return agents
 
+        @staticmethod
+        def secret() -> bytes | None:
+            return known
+
     def make(function: Function, facts: Facts, workshop: Workshop, /) -> Executor:
-        return Executor(function, facts, dataclasses.replace(workshop, cluster=ClusterConfig(port=0)))
+        return Executor(function, facts, dataclasses.replace(workshop, cluster=ClusterConfig(port=port)))
 
     return make

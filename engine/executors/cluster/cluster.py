@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from engine.core.cluster_config import ClusterConfig
 from engine.core.cluster_nodes import NodeLoss, NodeReading
 from engine.core.engine_events import NodeJoined, NodeLost
-from engine.core.placement import EnvironmentNeed, choose
+from engine.core.placement import EnvironmentNeed, choose, fits
 from engine.errors import EngineError
 from engine.executors.cluster import protocol as wire
 from engine.executors.cluster.carrier import Carrier
@@ -64,6 +64,9 @@ class ClusterMember(EnvironmentOwner, Protocol):
     def is_held_by(self, node: Node) -> bool:
         """Whether the node has no room for further environments of it."""
 
+    def waiting_for_room(self) -> list[RemoteEnvironment]:
+        """Its environments on nodes without room that have not initialised yet."""
+
     def nodes_changed(self) -> None:
         """A node has come, or is gone, or is about to go."""
 
@@ -91,6 +94,8 @@ class Cluster:
         self._opening: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._members: dict[ClusterMember, None] = {}
+        self._wished = 0
+        self._holding: set[ClusterMember] = set()
         self._wishing: asyncio.TimerHandle | None = None
         self._is_empty = asyncio.Event()
         self._said_s: dict[str, float] = {}
@@ -118,6 +123,7 @@ class Cluster:
     def remove(self, member: ClusterMember, commons: dict[str, Any], key: str) -> None:
         """Let go of it. The last executor begins to close it; `wait_closed` says when that is done."""
         self._members.pop(member, None)
+        self._holding.discard(member)
         for function in member.all_shipped():
             self.forget_function(function)
         if not self._members:
@@ -206,6 +212,9 @@ class Cluster:
 
     def _welcome(self, transport: asyncio.Transport, details: wire.AgentDetails, rest: bytes) -> None:
         """Take a node in, in the place of one that it was before."""
+        if self._closing is not None:
+            transport.abort()
+            return
         for node in list(self._nodes.values()):
             if node.agent == details.agent:
                 node.lose(NodeLoss.REPLACED, "it has connected anew")
@@ -259,32 +268,46 @@ class Cluster:
                 f"`engine agent HOST:{(self.address or (0, self._config.port))[1]}`"
             )
         else:
-            function = environment.function = member.shipped_now()
-            node.start(environment, function, member.need_kb(node.limit_kb))
-            member.placed(environment)
+            self._start(environment, member, node)
         self._wish_soon()
+
+    def _start(self, environment: RemoteEnvironment, member: ClusterMember, node: Node) -> None:
+        function = environment.function = member.shipped_now()
+        node.start(environment, function, member.need_kb(node.limit_kb))
+        member.placed(environment)
+
+    def _withdraw(self, environment: RemoteEnvironment) -> None:
+        """Take it away from its node, where it has run nothing."""
+        if environment.node is not None:
+            environment.node.stop(environment)
+            environment.node = None
+        environment.is_ready = False
 
     def _choose(self, member: ClusterMember, nodes: Sequence[Node]) -> Node | None:
         if len(nodes) < 2:
             return nodes[0] if nodes else None
         free = [node for node in nodes if not member.is_held_by(node)] or nodes
-        need_kb = member.need_kb(max(node.limit_kb for node in free))
-        need = EnvironmentNeed(need_kb / 1024, code=member.shipped_now().digest.hex())
+        need = self._need(member, max(node.limit_kb for node in free))
         chosen = choose((node.room() for node in free), need)
         if chosen is not None:
             return self._nodes[chosen.name]
         return max(free, key=lambda node: node.room().free_memory_mb)
 
+    def _need(self, member: ClusterMember, limit_kb: int) -> EnvironmentNeed:
+        return EnvironmentNeed(member.need_kb(limit_kb) / 1024, code=member.shipped_now().digest.hex())
+
+    def count_holding(self, member: ClusterMember, *, holds: bool) -> None:
+        """Note whether some node has no room for further environments of it."""
+        (self._holding.add if holds else self._holding.discard)(member)
+
     def withdraw(self, environment: RemoteEnvironment) -> None:
         """Forget that it waits for a node."""
-        self._waiting.pop(environment, None)
+        if self._waiting.pop(environment, None) is not None:
+            self._wish_soon()
 
     def move(self, environment: RemoteEnvironment, member: ClusterMember) -> None:
         """Start it elsewhere: it has run nothing yet."""
-        if environment.node is not None:
-            environment.node.stop(environment)
-            environment.node = None
-        environment.is_ready = False
+        self._withdraw(environment)
         member.waits(environment)
         self.place(environment, member)
 
@@ -298,7 +321,8 @@ class Cluster:
         needed_kb = sum(member.total_kb() for member in self._members)
         rooms = [node.room().memory_mb for node in self.usable]
         each_kb = 1024 * sum(rooms) / len(rooms) if rooms else math.inf
-        self._carrier.wish(math.ceil(needed_kb / each_kb) or (1 if needed_kb else 0))
+        self._wished = math.ceil(needed_kb / each_kb) or (1 if needed_kb else 0)
+        self._carrier.wish(self._wished)
 
     # ---------------------------------------------------------------- NodeEvents
 
@@ -324,7 +348,19 @@ class Cluster:
         self._nodes_changed()
 
     def has_room(self, node: Node) -> None:
-        """See `NodeEvents`: what waits for room on other nodes may be started there."""
+        """See `NodeEvents`: what waits for room on other nodes is started there, as much as fits."""
+        if self._wished:
+            self._wish_soon()
+        if node.is_leaving:
+            return
+        for member in list(self._holding):
+            need = self._need(member, node.limit_kb)
+            for environment in () if member.is_held_by(node) else member.waiting_for_room():
+                if not fits(node.room(), need):
+                    break
+                self._withdraw(environment)
+                member.waits(environment)
+                self._start(environment, member, node)
 
     def needs_code(self, node: Node, digest: bytes) -> None:
         """See `NodeEvents`."""

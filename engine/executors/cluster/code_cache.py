@@ -29,7 +29,7 @@ class CodeCache:
         """Make `folder`, which only its owner may enter. Raises OSError: it cannot be, or is another's."""
         self.folder = folder
         self._limit_bytes = limit_bytes
-        self._in_use: dict[str, int] = {}
+        self._in_use: dict[str, tuple[int, int]] = {}  # descriptor of the lock, and how many use it
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = os.lstat(folder)
         if status.st_uid != os.getuid():
@@ -42,24 +42,28 @@ class CodeCache:
         return [bytes.fromhex(name) for name in os.listdir(self.folder) if _is_digest(name)]
 
     def use(self, digest: bytes) -> Path | None:
-        """The folder with that code, kept from now on until `close`; None if it is not here."""
+        """The folder with that code, kept until as many calls of `release`; None if it is not here."""
         name = digest.hex()
         path = self.folder / name
-        if name not in self._in_use:
+        descriptor, users = self._in_use.get(name, (-1, 0))
+        if not users:
             try:
                 descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except OSError:
                 return None  # not there, or being removed
-            self._in_use[name] = descriptor
             with suppress(OSError):
                 os.utime(path)  # the one that was used longest ago is removed first
-        return path if path.is_dir() else None
+        self._in_use[name] = descriptor, users + 1
+        return path
 
     def release(self, digest: bytes) -> None:
-        """Nothing here uses that code any more: it stays while there is room."""
-        descriptor = self._in_use.pop(digest.hex(), None)
-        if descriptor is not None:
+        """One user less. Code that nobody uses stays while there is room."""
+        name = digest.hex()
+        descriptor, users = self._in_use.pop(name, (-1, 0))
+        if users > 1:
+            self._in_use[name] = descriptor, users - 1
+        elif users:
             os.close(descriptor)
 
     def new_archive(self) -> IncomingArchive:
@@ -91,7 +95,7 @@ class CodeCache:
 
     def close(self) -> None:
         """Let go of everything; the folder stays."""
-        for descriptor in self._in_use.values():
+        for descriptor, _ in self._in_use.values():
             os.close(descriptor)
         self._in_use.clear()
 

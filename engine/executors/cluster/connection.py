@@ -94,6 +94,11 @@ class AgentConnection(asyncio.Protocol):
         """Whether nothing can be sent any more."""
         return self._is_over
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that the socket has not taken yet, those of this turn of the loop left out."""
+        return self._transport.get_write_buffer_size()
+
     # ---------------------------------------------------------------- out
 
     def send(self, operation: int, channel: int, *parts: bytes) -> None:

@@ -13,7 +13,6 @@ from typing import ClassVar, Final
 from engine.core.engine_events import EngineEvent
 from engine.core.error_bodies import InitFailure, platform_error_body
 from engine.core.function import Function
-from engine.core.init_turns import Use
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.errors import ConfigError
@@ -163,11 +162,6 @@ class ClusterExecutor:
         environment.function = failed.function or self._shipped
         node.repeat(environment, environment.function)
         return True
-
-    def init_use(self, env_id: int, /) -> Use | None:
-        """What its init has had of the CPU, as far as its node has told."""
-        environment = self._environments.get(env_id)
-        return None if environment is None else environment.use
 
     def preloaded_init_s(self) -> float | None:
         """CPU seconds of an init with `preload`; None if it is used already."""
@@ -359,15 +353,25 @@ class ClusterExecutor:
     def held(self, node: Node, *, holds: bool) -> None:
         """Ask for no further environments while no node has room."""
         (self._held_by.add if holds else self._held_by.discard)(node)
+        self._cluster.count_holding(self, holds=bool(self._held_by))
         self._look_at_holds()
 
     def is_held_by(self, node: Node) -> bool:
         """See `ClusterMember`."""
         return node in self._held_by
 
+    def waiting_for_room(self) -> list[RemoteEnvironment]:
+        """See `ClusterMember`."""
+        return [
+            environment
+            for environment in self._environments.values()
+            if not environment.is_ready and environment.node in self._held_by
+        ]
+
     def nodes_changed(self) -> None:
         """See `ClusterMember`."""
         self._held_by.intersection_update(self._cluster.usable)
+        self._cluster.count_holding(self, holds=bool(self._held_by))
         self._look_at_holds()
 
     def _look_at_holds(self) -> None:

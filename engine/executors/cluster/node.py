@@ -10,7 +10,6 @@ from typing import Final, Protocol
 from engine.core.cluster_nodes import NodeDescription, NodeLoss, NodeReading
 from engine.core.engine_events import EngineEvent
 from engine.core.error_bodies import InitFailure
-from engine.core.init_turns import Use
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.core.placement import NodeRoom
@@ -98,7 +97,6 @@ class RemoteEnvironment:
         is_ready: Whether the driver was told that it can serve.
         is_provisioned: Whether provisioned concurrency asked for it.
         claim_kb: What is kept free for it on its node while it initialises.
-        use: What its init has had of the CPU, if the node told.
     """
 
     __slots__ = (
@@ -112,7 +110,6 @@ class RemoteEnvironment:
         "owner",
         "running",
         "turn",
-        "use",
     )
 
     def __init__(self, owner: EnvironmentOwner, env_id: int, *, provisioned: bool) -> None:
@@ -126,7 +123,6 @@ class RemoteEnvironment:
         self.is_ready = False
         self.is_provisioned = provisioned
         self.claim_kb = 0
-        self.use: Use | None = None
 
 
 class NodeEvents(Protocol):
@@ -221,7 +217,6 @@ class Node:
             wire.SAY: self._say,
             wire.HAVE: self._have,
             wire.NEED: self._need,
-            wire.USE: self._use,
             wire.LEAVING: self._leaving,
             wire.BYE: self._bye,
         }
@@ -468,11 +463,6 @@ class Node:
 
     def _need(self, _channel: int, body: bytes) -> None:
         self._events.needs_code(self, body)
-
-    def _use(self, _channel: int, body: bytes) -> None:
-        for channel, cpu_s, queued_s, is_waiting in wire.USED.iter_unpack(body):
-            if (environment := self.environments.get(channel)) is not None:
-                environment.use = Use(cpu_s, queued_s, is_waiting)
 
     def _leaving(self, _channel: int, _body: bytes) -> None:
         self.is_leaving = True

@@ -77,8 +77,7 @@ NOTICE: Final = 44  # an engine event
 SAY: Final = 45
 LEAVING: Final = 46  # give this node no more work, and take away what is there
 STREAM_OPEN: Final = 47
-USE: Final = 48  # what running inits have had of the CPU
-NEED: Final = 49  # a digest whose code does not lie here
+NEED: Final = 48  # a digest whose code does not lie here
 
 MORE: Final = 0x80
 """A flag of the operation: the body goes on in the next frame of this channel."""
@@ -94,8 +93,6 @@ SECONDS: Final = Struct("<d")
 NUMBER: Final = Struct("<I")
 RESULT: Final = Struct("<IBBIB")
 """Number of the invocation, status, whether the body is no JSON, peak MB or 0, bytes of the error type."""
-USED: Final = Struct("<Idd?")
-"""Channel; CPU seconds, seconds it waited for a CPU, whether it waits or runs just now."""
 
 
 class NodeLoad(NamedTuple):

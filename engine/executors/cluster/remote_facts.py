@@ -20,6 +20,9 @@ from engine.executors.process.protocol import unpack_request
 
 _CODES: Final = {status: number for number, status in enumerate(Status)}
 _NOT_A_NUMBER: Final = math.nan
+_BACKLOG_BYTES: Final = 32 << 20
+"""What may wait to be sent before output is dropped."""
+
 _CHARACTERS: Final = wire.PIECE_BYTES // 4 - wire.NUMBER.size
 """Of output, in one frame: a character has four bytes at most."""
 
@@ -48,8 +51,20 @@ class RelayedInvocation(Invocation):
 class RemoteFacts:
     """The `Facts` of one function on a node. An environment's number is that of its channel."""
 
-    def __init__(self, connection: AgentConnection, channel: int, gone: Callable[[int], object]) -> None:
-        """`channel`: the function's. `gone` is called with the number of an environment that is gone."""
+    def __init__(
+        self,
+        connection: AgentConnection,
+        channel: int,
+        gone: Callable[[int], object],
+        starting: dict[int, float],
+    ) -> None:
+        """Tell of the function of that channel.
+
+        `gone` is called with the number of an environment that is gone; `starting` has those that initialise.
+        """
+        self._connection = connection
+        self._starting = starting
+        self._dropped = 0  # characters of output
         self._send = connection.send
         self._channel = channel
         self._gone = gone
@@ -63,11 +78,14 @@ class RemoteFacts:
 
     def ready(self, env_id: int, init_s: float | None) -> None:
         """See `Facts`."""
+        if init_s is not None:
+            self._starting.pop(env_id, None)
         need_kb = self.need.kb(0) if self.need.init_kb else 0
         self._send(wire.READY, env_id, wire.INIT.pack(_NOT_A_NUMBER if init_s is None else init_s, need_kb))
 
     def initialised(self, env_id: int) -> None:
         """See `Facts`."""
+        self._starting.pop(env_id, None)
         self._send(wire.INITIALISED, env_id)
 
     def waits(self, env_id: int) -> None:
@@ -119,7 +137,16 @@ class RemoteFacts:
     # ---------------------------------------------------------------- what a `Workshop` takes
 
     def output(self, invocation: Invocation | None, text: str) -> None:
-        """Send what a handler wrote, before whatever is told afterwards."""
+        """Send what a handler wrote, before whatever is told afterwards.
+
+        It is dropped while too much waits to be sent: the engine, or the way to it, is too slow.
+        """
+        if self._connection.backlog > _BACKLOG_BYTES:
+            self._dropped += len(text)
+            return
+        if self._dropped:
+            text = f"[{self._dropped} characters of output were dropped on the way to the engine]\n{text}"
+            self._dropped = 0
         channel, number = 0, 0
         if isinstance(invocation, RelayedInvocation):
             channel, number = invocation.channel, invocation.number

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from engine.core.error_bodies import InitFailure
+from engine.core.function import INIT_LIMIT_S
 from engine.core.python_interpreter import PythonInterpreter
 from engine.executors.cluster import protocol as wire
 from engine.executors.cluster.code_archive import CodeError
@@ -25,8 +26,9 @@ from engine.executors.python_probe import UnusablePython, interpreter_at
 from engine.machine.memory import MemoryGauge
 from engine.ports import Workshop
 
-_USE_TICKS: Final = 8
-"""Running inits that are told of in one sign of life, at most, are so many times eight."""
+_LONG_INIT_S: Final = 0.7 * INIT_LIMIT_S
+_LONG_WAIT_S: Final = 0.1 * INIT_LIMIT_S
+"""What an init of that length has waited for a CPU if its limit is to start over."""
 
 
 class _HostedFunction:
@@ -56,6 +58,7 @@ class AgentSession:
         self._cache = cache
         self._functions: dict[int, _HostedFunction] = {}
         self._owners: dict[int, _HostedFunction] = {}  # by environment
+        self._starting: dict[int, float] = {}  # environments and since when, the oldest first
         self._archives: dict[bytes, IncomingArchive] = {}
         self._awaited: dict[bytes, None] = {}  # digests that were asked for
         self._installing: set[asyncio.Task[None]] = set()
@@ -134,7 +137,7 @@ class AgentSession:
         memory = self._read_memory()
         available_kb, limit_kb = (0, 0) if memory is None else memory
         now_s = self._now()
-        self._tell_use()
+        self._extend_inits(now_s)
         return wire.NodeLoad(
             available_kb, limit_kb, self._cpu.since_last(now_s), self._echo, now_s - self._echo_s
         ).pack()
@@ -168,6 +171,7 @@ class AgentSession:
         number, is_provisioned = wire.STARTED.unpack(body)
         function = self._functions[number]
         self._owners[channel] = function
+        self._starting[channel] = self._now()
         self.is_idle.clear()
         if is_provisioned:
             function.facts.provisioned.add(channel)
@@ -200,6 +204,7 @@ class AgentSession:
     def forget(self, channel: int) -> None:
         """An environment is gone."""
         function = self._owners.pop(channel, None)
+        self._starting.pop(channel, None)
         if function is not None:
             function.facts.provisioned.discard(channel)
         self._look_idle()
@@ -239,7 +244,7 @@ class AgentSession:
 
     def _function(self, channel: int, body: bytes) -> None:
         message = FunctionMessage.decode(body)
-        facts = RemoteFacts(self.connection, channel, self.forget)
+        facts = RemoteFacts(self.connection, channel, self.forget, self._starting)
         function = self._functions[channel] = _HostedFunction(message, facts)
         folder = self._cache.use(message.digest)
         if folder is not None:
@@ -305,7 +310,7 @@ class AgentSession:
         """Make the executor, and start what waited for it."""
         message, facts = function.message, function.facts
         try:
-            python = _python_here(message.python)
+            python = python_here(message.python)
         except UnusablePython as error:
             self._cannot_host(function, InitFailure("Sandbox.Failure", f"on this node {error}"))
             return
@@ -347,11 +352,19 @@ class AgentSession:
     def _send_known(self) -> None:
         self.connection.send(wire.HAVE, 0, b"".join(self._cache.known()))
 
-    def _tell_use(self) -> None:
-        """Tell what running inits have had of the CPU."""
+    def _extend_inits(self, now_s: float) -> None:
+        """Have the limit start over, once, of inits that have waited for a CPU for a part of it."""
+        for channel, since_s in list(self._starting.items()):
+            if now_s - since_s < _LONG_INIT_S:
+                return  # the others began later
+            del self._starting[channel]
+            owner = self._owners.get(channel)
+            use = None if owner is None or owner.executor is None else owner.executor.init_use(channel)
+            if use is not None and use.queued_s > _LONG_WAIT_S:
+                self.connection.send(wire.WAITS, channel)
 
 
-def _python_here(python: PythonInterpreter | None) -> PythonInterpreter | None:
+def python_here(python: PythonInterpreter | None) -> PythonInterpreter | None:
     """The interpreter of that path on this node; None for the agent's own. Raises UnusablePython."""
     if python is None:
         return None

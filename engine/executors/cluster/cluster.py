@@ -296,7 +296,7 @@ class Cluster:
     def _need(self, member: ClusterMember, limit_kb: int) -> EnvironmentNeed:
         return EnvironmentNeed(member.need_kb(limit_kb) / 1024, code=member.shipped_now().digest.hex())
 
-    def count_holding(self, member: ClusterMember, *, holds: bool) -> None:
+    def note_shortage(self, member: ClusterMember, *, holds: bool) -> None:
         """Note whether some node has no room for further environments of it."""
         (self._holding.add if holds else self._holding.discard)(member)
 

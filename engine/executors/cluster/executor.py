@@ -353,7 +353,7 @@ class ClusterExecutor:
     def held(self, node: Node, *, holds: bool) -> None:
         """Ask for no further environments while no node has room."""
         (self._held_by.add if holds else self._held_by.discard)(node)
-        self._cluster.count_holding(self, holds=bool(self._held_by))
+        self._cluster.note_shortage(self, holds=bool(self._held_by))
         self._look_at_holds()
 
     def is_held_by(self, node: Node) -> bool:
@@ -371,7 +371,7 @@ class ClusterExecutor:
     def nodes_changed(self) -> None:
         """See `ClusterMember`."""
         self._held_by.intersection_update(self._cluster.usable)
-        self._cluster.count_holding(self, holds=bool(self._held_by))
+        self._cluster.note_shortage(self, holds=bool(self._held_by))
         self._look_at_holds()
 
     def _look_at_holds(self) -> None:

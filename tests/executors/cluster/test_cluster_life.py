@@ -226,4 +226,4 @@ def test_what_is_told_of_an_environment_is_json_of_a_kind():
 
     assert failures == [read_failure(write_failure(failure)) for failure in failures]
     assert events == [read_event(write_event(event)) for event in events]
-    assert json.loads(write_event(events[0]))[0] == "Confined"
+    assert "Confined" == json.loads(write_event(events[0]))[0]

@@ -64,7 +64,8 @@ async def cold_starts_per_s(engine: Engine) -> float:
 
     async def start(count: int) -> None:
         for _ in range(count):
-            assert (await engine.invoke("f", {"do": "exit"})).status.value == "crash"
+            outcome = await engine.invoke("f", {"do": "exit"})
+            assert "crash" == outcome.status.value
 
     async with asyncio.TaskGroup() as group:
         for _ in range(IN_FLIGHT):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -64,13 +64,22 @@ _OPTIONS: Final = (
 
 
 def needs_of(
-    functions: Iterable[Function], environment_mb: float | None, environment_cpu: float | None
+    functions: Iterable[Function],
+    environment_mb: float | None,
+    environment_cpu: float | None,
+    seen: Mapping[str, float] | None = None,
 ) -> dict[str, EnvironmentNeed]:
-    """What an environment of each function takes, by its name."""
+    """What an environment of each function takes, by its name; `seen`: vCPUs that it was seen to take."""
+
+    def vcpus(function: Function) -> float:
+        if seen is not None and function.name in seen:
+            return seen[function.name]
+        return share(function.memory_mb) if environment_cpu is None else environment_cpu / 100
+
     return {
         one.name: EnvironmentNeed(
             memory_mb=one.memory_mb if environment_mb is None else environment_mb,
-            vcpus=share(one.memory_mb) if environment_cpu is None else environment_cpu / 100,
+            vcpus=vcpus(one),
             code=one.name,
         )
         for one in functions
@@ -112,9 +121,12 @@ def other_architecture(nodes: Iterable[NodeType], function: Function) -> list[st
 
 
 def node_assumptions(
-    nodes: Iterable[NodeType], region: str, today: date, environment_cpu: float | None
+    nodes: Iterable[NodeType], region: str, today: date, environment_cpu: float | None, *, measured: str = ""
 ) -> list[str]:
-    """What is taken for granted of nodes and environments, a sentence each."""
+    """What is taken for granted of nodes and environments, a sentence each.
+
+    `measured`: of how many functions a trace says the CPU.
+    """
     used = list(nodes)
     cpu = f"nodes: CPU of an environment is that of Lambda, memory / {MB_PER_VCPU:,} MB of a vCPU"
     if environment_cpu is not None:
@@ -136,6 +148,8 @@ def node_assumptions(
     age = age_days(EC2_PUBLISHED, today)
     if age is not None and age > STALE_DAYS and any(EC2_PUBLISHED in one.source for one in used):
         said.append(f"nodes: the prices of EC2 are at least {age} days old: see --node-price")
+    if measured:
+        said.append(f"nodes: CPU of environments is that of the trace, on average, for {measured} functions")
     if region != PRICED_REGION and any(PRICED_REGION in one.source for one in used):
         said.append(f"nodes: no prices of {region} are known: those of {PRICED_REGION} are assumed")
     if any(one.name.startswith("ec2:t") for one in used):

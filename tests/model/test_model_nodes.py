@@ -478,6 +478,21 @@ def test_with_as_many_nodes_as_planned_hardly_anything_waits_and_with_fewer_it_d
     assert short(9) < 0.02 < 0.1 < short(7)
 
 
+def test_a_trace_says_how_much_of_a_cpu_environments_take(tmp_path):
+    """A quarter of one where it does; of a function without, what Lambda gives it."""
+    file = tmp_path / "calls.csv"
+    rows = ["0,busy,1000,250", "0,busy,1000,250", "0,busy,1000,", "0,plain,1000,"]
+    file.write_text("\n".join(["timestamp,function,duration_ms,cpu_ms", *rows]) + "\n")
+    words = f"simulate --trace {file} --memory-mb 442 --init-ms 0 --nodes 1xa:1:8"
+    found = document(words)
+
+    assert 4 == found["nodes"]["environments_placed"]
+    assert 3 * 0.25 + 442 / 1769 == pytest.approx(found["nodes"]["cpu_share"], abs=0.001)
+    assert "CPU of environments is that of the trace, on average, for 1 of 2" in str(found["assumptions"])
+    file.write_text("\n".join(["timestamp,function,duration_ms,cpu_ms", *rows[:3]]) + "\n")
+    assert "the trace says it of each call" in refused(f"{words} --environment-cpu 5")
+
+
 def test_a_machine_without_a_price_is_simulated_all_the_same():
     """Its hours are told, no dollars."""
     found = document("simulate --traffic 5 --seconds 10 --nodes 1xrack:8:16 --environment-cpu 0")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any, Final
@@ -150,13 +150,13 @@ def simulate(
     ) and not is_given(context, "horizon_s"):
         horizon_s = math.inf
     live_run = _live(recipe.function, options)
-    workloads, notes = _workloads(context, recipe, horizon_s, options)
+    workloads, notes, vcpus = _workloads(context, recipe, horizon_s, options)
     if live_run is not None:
         at_s = workloads[0].at_s
         times, seen = live_run.held(account, at_s, horizon_s)
         recipe = replace(recipe, service=times.service, init=times.startup)
         workloads = [recipe.workload(recipe.function.name, Invocations(list(at_s)))]
-    nodes = NodesGiven.of(context, options, [one.function for one in workloads], book.region)
+    nodes = NodesGiven.of(context, options, [one.function for one in workloads], vcpus, book.region)
     run = SimulatedRun(
         account=account,
         horizon_s=horizon_s,
@@ -253,8 +253,8 @@ def _recipe(context: click.Context, options: dict[str, Any]) -> tuple[Recipe, Ac
 
 def _workloads(
     context: click.Context, recipe: Recipe, until_s: float, options: dict[str, Any]
-) -> tuple[list[Workload], Sequence[str]]:
-    """What comes, and what is to be said of it."""
+) -> tuple[list[Workload], Sequence[str], Mapping[str, float]]:
+    """What comes, what is to be said of it, and the vCPUs that calls of functions were seen to take."""
     traffic, file, population = (options[name] for name in ("traffic", "trace", "population"))
     backlog = options["backlog"] or 0
     given = sum(one is not None for one in (traffic, file, population))
@@ -263,16 +263,16 @@ def _workloads(
     if backlog and (file is not None or population is not None):
         refuse(["--backlog: goes with --traffic alone"])
     if traffic is not None or backlog:
-        return from_shape(recipe, traffic, until_s, backlog), ()
+        return from_shape(recipe, traffic, until_s, backlog), (), {}
     if population is not None:
-        return from_population(recipe, population, until_s), ()
+        return from_population(recipe, population, until_s), (), {}
     said = take(options, "layout", "spread", "skip_wrong_lines", "trace_durations", "trace_memory")
     made = from_trace(recipe, trace_of(file, **said), until_s, timeout_given=is_given(context, "timeout_s"))
     for reason, names in made.unused.items():
         refuse_unused(context, reason, *names)
     for line in made.skipped:
         click.echo(f"warning: {line}", err=True)
-    return made.workloads, made.notes
+    return made.workloads, made.notes, made.vcpus
 
 
 def _configured(path: str) -> tuple[Account, dict[str, Function]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -95,9 +95,17 @@ class NodesGiven:
 
     @classmethod
     def of(
-        cls, context: click.Context, options: dict[str, Any], functions: Sequence[Function], region: str
+        cls,
+        context: click.Context,
+        options: dict[str, Any],
+        functions: Sequence[Function],
+        vcpus: Mapping[str, float],
+        region: str,
     ) -> NodesGiven | None:
-        """Take them out of `options`; None: nodes are not asked for. Exits if a function fits on none."""
+        """Take them out of `options`; None: nodes are not asked for. Exits if a function fits on none.
+
+        `vcpus` are what calls of a function were seen to take.
+        """
         groups: Sequence[NodeGroup] = options.pop("nodes")
         said = take(options, *_OPTIONS)
         if not groups:
@@ -108,7 +116,7 @@ class NodesGiven:
         types = [one.node for one in groups]
         refuse_unknown_prices(types, said["node_prices"])
         types = priced(types, said["node_prices"])
-        needs = needs_of(functions, said["environment_mb"], said["environment_cpu"])
+        needs = needs_of(functions, said["environment_mb"], said["environment_cpu"], vcpus)
         refused = [why for one in functions[:1] for why in other_architecture(types, one)]
         for function in functions:
             why_not = [no_room(node, function, needs[function.name]) for node in types]
@@ -126,6 +134,7 @@ class NodesGiven:
             region,
             datetime.now(UTC).date(),
             said["environment_cpu"],
+            measured=f"{len(vcpus):,} of {len(functions):,}" if vcpus else "",
         )
         return cls(load=load, assumptions=(*about, *_rules(load)))
 

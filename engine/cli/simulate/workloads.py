@@ -39,12 +39,14 @@ class TracedWorkloads(NamedTuple):
         notes: What is taken for granted of the trace, a sentence each.
         skipped: What was left out, a sentence for each file.
         unused: Options that change nothing, by the reason.
+        vcpus: That a call takes while it runs, by function, as far as the trace says it.
     """
 
     workloads: list[Workload]
     notes: Sequence[str]
     skipped: Sequence[str]
     unused: Mapping[str, Sequence[str]]
+    vcpus: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,9 @@ def from_trace(recipe: Recipe, trace: Trace, until_s: float, *, timeout_given: b
         if one.memory_mb is not None and not 128 <= one.memory_mb <= 10_240:
             refuse([f"{trace.file}: {name}: memory of {one.memory_mb} MB: Lambda has 128 to 10240"])
         made.append(own.workload(name, one, one.memory_mb))
-    return TracedWorkloads(made, [*notes[:_NOTES], *_more(notes)], found.skipped, _unused(trace, calls))
+    vcpus = {name: one.vcpus for name, one in calls.items() if one.vcpus is not None}
+    notes = [*notes[:_NOTES], *_more(notes)]
+    return TracedWorkloads(made, notes, found.skipped, _unused(trace, calls), vcpus)
 
 
 def _timeout_s(calls: Invocations, otherwise_s: float) -> float:
@@ -159,6 +163,8 @@ def _unused(trace: Trace, calls: Mapping[str, Invocations]) -> dict[str, list[st
         said.append("init")
     if all(one.memory_mb is not None for one in every):
         said.append("memory_mb")
+    if all(one.vcpus is not None for one in every):
+        said.append("environment_cpu")
     if all(one.endings for one in every):
         said += ["errors", "crashes", "asynchronous"]
     if said:

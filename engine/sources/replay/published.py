@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from itertools import pairwise
 from math import ceil, inf, isfinite, nan
 from random import Random
@@ -49,6 +49,7 @@ class Invocations:
         endings: How each ended; empty = it is not said.
         inits_s: Initialisations, in the order of the calls that waited for them.
         memory_mb: Configured memory, if it is said.
+        vcpus: That a call takes while it runs, on average, if it is said.
     """
 
     at_s: list[float] = field(default_factory=list)
@@ -56,23 +57,23 @@ class Invocations:
     endings: list[Ending] = field(default_factory=list)
     inits_s: list[float] = field(default_factory=list)
     memory_mb: int | None = None
+    vcpus: float | None = None
 
     def until(self, end_s: float) -> Invocations:
         """What comes before `end_s`, if it is in order of time."""
         size = bisect_left(self.at_s, end_s)
-        return Invocations(
-            self.at_s[:size], self.service_s[:size], self.endings[:size], self.inits_s, self.memory_mb
+        return replace(
+            self, at_s=self.at_s[:size], service_s=self.service_s[:size], endings=self.endings[:size]
         )
 
     def sorted(self, origin_s: float) -> Invocations:
         """In order of time, counted from `origin_s`; calls of the same moment keep their order."""
         order = sorted(range(len(self.at_s)), key=self.at_s.__getitem__)
-        return Invocations(
-            [self.at_s[place] - origin_s for place in order],
-            [self.service_s[place] for place in order] if self.service_s else [],
-            [self.endings[place] for place in order] if self.endings else [],
-            self.inits_s,
-            self.memory_mb,
+        return replace(
+            self,
+            at_s=[self.at_s[place] - origin_s for place in order],
+            service_s=[self.service_s[place] for place in order] if self.service_s else [],
+            endings=[self.endings[place] for place in order] if self.endings else [],
         )
 
 
@@ -412,31 +413,40 @@ def _huawei2023(table: Table, drawing: Drawing) -> Mapping[str, Invocations]:
 def _huawei2025(table: Table, _drawing: Drawing) -> Mapping[str, Invocations]:
     """A request a line, in seconds; the frontend writes its line at the end of the request (unverified).
 
-    A function is a name, a user and a pool; the pool's name holds the memory.
+    A function is a name, a user and a pool; the pool's name holds the memory. `cpu_usage` is in cores, on
+    average of the run (unverified).
     """
     name, at, cost = (table.column(one) for one in ("funcName", "time_frontend", "runtimeCost"))
-    whole, user, pod = (
+    whole, user, pod, cpu = (
         table.head.index(one) if one in table.head else None
-        for one in ("totalCost_frontend", "userID", "podID")
+        for one in ("totalCost_frontend", "userID", "podID", "cpu_usage")
     )
     found: dict[str, Invocations] = defaultdict(Invocations)
+    measured: dict[str, tuple[float, float]] = {}  # cores x seconds, and seconds of those that say both
     names = _Names()
     for line, row in table.rows():
         try:
             at_s, took_s = table.number(row, at, line), table.number(row, cost, line)
             if whole is not None:
                 at_s -= table.number(row, whole, line)
+            cores = table.number(row, cpu, line) if cpu is not None and row[cpu].strip() else None
         except LineError as error:
             table.refuse(error)
             continue
         table.take(1)
         pool = _POOL.match(row[pod]) if pod is not None else None
         key = (pool[0] if pool else "", "" if user is None else row[user], row[name])
-        one = found[names.of(*key)]
+        function = names.of(*key)
+        one = found[function]
         one.at_s.append(at_s)
         one.service_s.append(took_s)
+        if cores is not None:
+            core_s, ran_s = measured.get(function, (0.0, 0.0))
+            measured[function] = core_s + cores * took_s, ran_s + took_s
         if pool:
             one.memory_mb = min(10_240, max(128, int(pool[1])))
+    for function, (core_s, ran_s) in measured.items():
+        found[function].vcpus = core_s / ran_s if ran_s else None
     return found
 
 

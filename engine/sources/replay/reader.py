@@ -30,7 +30,9 @@ from engine.sources.replay.trace_file import (
 Format = Literal["auto", "jsonl", "csv", "reports"]
 """How a trace is written; `reports` is a log with REPORT lines, as text, as JSON or as exported CSV."""
 
-COLUMNS: Final = ("timestamp", "function", "payload", "duration_ms", "memory_mb", "init_ms", "status")
+COLUMNS: Final = (
+    *("timestamp", "function", "payload", "duration_ms", "memory_mb", "init_ms", "status", "cpu_ms"),
+)
 _LOOKED_AT: Final = 65_536
 """Characters from which the form of a file is told."""
 
@@ -309,7 +311,7 @@ class _Units:
 
 def _row(fields: Mapping[str, Any], function: str | None, payload: bytes, line: int, units: _Units) -> Row:
     """A row of fields by their meaning: text of CSV, or values of JSON; what is empty is not said."""
-    at_s = end_s = duration_s = init_s = memory_mb = billed_ms = ending = None
+    at_s = end_s = duration_s = init_s = cpu_s = memory_mb = billed_ms = ending = None
     for name, given in fields.items():
         value = given.strip() if isinstance(given, str) else given
         if name == "timestamp":
@@ -328,6 +330,8 @@ def _row(fields: Mapping[str, Any], function: str | None, payload: bytes, line: 
             duration_s = units.seconds(value, line)
         elif name == "init_ms":
             init_s = number_of(value, name, line) / 1000
+        elif name == "cpu_ms":
+            cpu_s = number_of(value, name, line) / 1000
         elif name == "memory_mb":
             memory_mb = _whole(number_of(value, name, line), name, line)
         elif name == "memory_bytes":
@@ -336,7 +340,7 @@ def _row(fields: Mapping[str, Any], function: str | None, payload: bytes, line: 
             billed_ms = round(number_of(value, "@billedDuration", line))
     if at_s is None:  # a line of a log is written at the end
         at_s = (end_s or 0.0) - (duration_s or 0.0) - (init_s or 0.0)
-    return Row(line, at_s, function, payload, duration_s, memory_mb, init_s, ending, billed_ms)
+    return Row(line, at_s, function, payload, duration_s, memory_mb, init_s, ending, billed_ms, cpu_s=cpu_s)
 
 
 def _whole(value: float, name: str, line: int) -> int:

@@ -176,6 +176,7 @@ def _gathered(rows: Iterator[Row]) -> tuple[dict[str, Invocations], int]:
     """Calls by function, and how many had another memory than most of theirs."""
     calls: dict[str, Invocations] = {}
     memory: dict[str, Counter[int]] = {}
+    measured: dict[str, tuple[float, float]] = {}  # CPU and duration of those that have both, seconds
     for number, row in enumerate(rows):
         if number == MAX_CALLS:
             raise TooManyCalls
@@ -191,6 +192,9 @@ def _gathered(rows: Iterator[Row]) -> tuple[dict[str, Invocations], int]:
             one.inits_s.append(row.init_s)
         if row.memory_mb is not None:
             memory[name][row.memory_mb] += 1
+        if row.cpu_s is not None and row.duration_s:
+            cpu_s, ran_s = measured.get(name, (0.0, 0.0))
+            measured[name] = cpu_s + row.cpu_s, ran_s + row.duration_s
     mixed = 0
     for name, one in calls.items():
         if len(one.endings) < len(one.at_s):  # of no use, if they are not said of all
@@ -198,6 +202,9 @@ def _gathered(rows: Iterator[Row]) -> tuple[dict[str, Invocations], int]:
         if memory[name]:
             ((one.memory_mb, most),) = memory[name].most_common(1)
             mixed += memory[name].total() - most
+        if name in measured:
+            cpu_s, ran_s = measured[name]
+            one.vcpus = cpu_s / ran_s
     return calls, mixed
 
 

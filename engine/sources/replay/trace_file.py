@@ -103,6 +103,7 @@ class Row(NamedTuple):
         ending: How it ended, if the trace says it.
         billed_ms: What was billed, if the trace says it.
         is_timed: Whether the trace says when it came; else `at_s` is 0.
+        cpu_s: CPU that its handler took, if the trace says it.
     """
 
     line: int
@@ -115,6 +116,7 @@ class Row(NamedTuple):
     ending: Ending | None = None
     billed_ms: int | None = None
     is_timed: bool = True
+    cpu_s: float | None = None
 
 
 @contextmanager

@@ -70,6 +70,19 @@ def test_huawei_2025_has_a_line_for_each_request():
     assert [0.0, 1.0] == found["f"].at_s
     assert [0.3, 0.2] == found["f"].service_s
     assert [2.5] == found["g"].at_s
+    assert [None, None] == [found[name].vcpus for name in "fg"]
+
+
+def test_huawei_2025_says_how_much_cpu_a_function_takes():
+    """Cores, weighed by the durations of those that have both."""
+    head, *rows = HUAWEI_2025.splitlines()
+    used = zip(rows, ("0.5", "0.25", "1"), strict=True)
+    found = of(
+        "huawei2025", "\n".join([f"{head},cpu_usage", *(f"{row},{cores}" for row, cores in used)]) + "\n"
+    )
+
+    assert (0.2 * 0.5 + 0.3 * 1) / 0.5 == pytest.approx(found["f"].vcpus)
+    assert 0.25 == pytest.approx(found["g"].vcpus)
 
 
 def test_durations_of_azure_2019():

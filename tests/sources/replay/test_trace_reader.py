@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.sources.replay.reader import rows_of
 from engine.sources.replay.trace_file import TraceError
 
-KNOWN = "timestamp, function, payload, duration_ms, memory_mb, init_ms, status"
+KNOWN = "timestamp, function, payload, duration_ms, memory_mb, init_ms, status, cpu_ms"
 
 
 def read(tmp_path, text, name="t.jsonl", form="auto"):

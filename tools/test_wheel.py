@@ -8,6 +8,7 @@ wheel go to pytest. The exit code is pytest's; 1 if the wheel cannot be had.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -42,7 +43,13 @@ def main() -> int:
         raise SystemExit(f"{wheel.name} is {build}")
     _lay_out(Path(package))
     print(f"the suite on {wheel.name}, {sys.version}", flush=True)
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=TREE, check=False).returncode
+    environment = {
+        **os.environ,
+        "GIT_CEILING_DIRECTORIES": str(TREE.parent),
+    }  # it is no clone, though within one
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments], cwd=TREE, env=environment, check=False
+    ).returncode
 
 
 def _lay_out(package: Path) -> None:

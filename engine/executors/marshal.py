@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import simplejson
 
@@ -218,9 +218,10 @@ def exit_status(error: BaseException) -> int:
         return -signal.SIGINT
     if not isinstance(error, SystemExit):
         return 1
-    if error.code is None:
+    code = cast("Any", error).code  # typed as text or a number; what a handler gives it is anything
+    if code is None:
         return 0
-    return error.code & 0xFF if isinstance(error.code, int) else 1
+    return code & 0xFF if isinstance(code, int) else 1
 
 
 def exit_reason(status: int) -> str:

@@ -176,7 +176,7 @@ def refused(command):
 def stopped(start, command, server):
     """Start it, read its first line, and end it as Ctrl-C does."""
     if "serve" in words(command):
-        command += "".join(f" --{name} 127.0.0.1:0" for name in server if name != "ready")
+        command += "".join(f" --{name} 127.0.0.1:0" for name in ("http", "aws", "admin"))
     else:
         command = f"{at(command, server)} --url {server['admin']}"
     process = start(f"exec {command}")

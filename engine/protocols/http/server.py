@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from engine.core.late_dataclass import dataclass
 from engine.ports import Clock
@@ -28,6 +28,10 @@ __all__ = [
     "listening_sockets",
     "named_listener",
 ]
+
+
+_MAX_LABEL: Final = 64
+"""Characters between two dots of a name; RFC 1035 allows one less."""
 
 
 def listening_sockets(host: str, port: int) -> list[socket.socket]:
@@ -63,8 +67,12 @@ def listening_sockets(host: str, port: int) -> list[socket.socket]:
 
 
 def _addresses(host: str, port: int) -> list[Any]:
+    # Given text, `getaddrinfo` imports the tables of Unicode, also for a plain name.
+    plain = host.isascii() and all(0 < len(label) < _MAX_LABEL for label in host.split("."))
     try:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return socket.getaddrinfo(
+            host.encode() if plain else host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except socket.gaierror as error:
         raise OSError(error.errno, f"{host!r}: {(error.strerror or '').lower()}") from None
     except UnicodeError:

@@ -13,7 +13,16 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from engine.executors.cluster.protocol import BEAT, BEAT_S, HEAD, MAX_BODY_BYTES, MORE, PIECE_BYTES, SILENCE_S
+from engine.executors.cluster.protocol import (
+    BEAT,
+    BEAT_S,
+    HEAD,
+    MAX_BODY_BYTES,
+    MORE,
+    OUTPUT,
+    PIECE_BYTES,
+    SILENCE_S,
+)
 from engine.ports import Clock
 
 _TICK_S: Final = BEAT_S / 2
@@ -23,11 +32,18 @@ _AFTER_SIZE: Final = _HEAD_BYTES - 4
 _RESET: Final = struct.pack("ii", 1, 0)  # l_onoff, l_linger
 
 
+UNREADABLE: Final = (struct.error, ValueError, LookupError, TypeError, RecursionError)
+"""What reading a body raises that is none, by `Struct`, JSON and tables: not a reason for a traceback."""
+
+
 class FrameHandler(Protocol):
     """What a connection belongs to. All of it is called on the loop."""
 
     def take(self, operation: int, channel: int, body: bytes) -> None:
-        """A frame has come. An exception ends the connection."""
+        """A frame has come. One of `UNREADABLE` says that its body is none."""
+
+    def unreadable(self, why: str) -> None:
+        """The other side has sent what none sends: `lose` the connection."""
 
     def beat(self) -> bytes:
         """The body of the next sign of life."""
@@ -39,16 +55,14 @@ class FrameHandler(Protocol):
         """The connection is gone. Called once, also after `close`."""
 
 
-class _LongBody:
-    """A body that is being sent in pieces, and the frames of its channel that wait for its end."""
+class _WaitingFrame:
+    """A frame that is not sent yet, or in part. `rest`: of its body."""
 
-    __slots__ = ("after", "at", "body", "operation")
+    __slots__ = ("operation", "rest")
 
     def __init__(self, operation: int, body: bytes) -> None:
         self.operation = operation
-        self.body = memoryview(body)
-        self.at = 0
-        self.after: list[tuple[int, tuple[bytes, ...]]] = []
+        self.rest = memoryview(body)
 
 
 class AgentConnection(asyncio.Protocol):
@@ -78,7 +92,9 @@ class AgentConnection(asyncio.Protocol):
         self._unsent: list[bytes | memoryview] = []
         self._is_flushing = False
         self._is_full = False
-        self._long: dict[int, _LongBody] = {}
+        self._is_closing = False
+        self._waiting: dict[int, deque[_WaitingFrame]] = {}  # by channel
+        self._waiting_bytes = 0
         self._sources: deque[Iterator[tuple[int, int, bytes]]] = deque()
         self._partial = b""
         self._bodies: dict[int, list[bytes]] = {}
@@ -96,25 +112,29 @@ class AgentConnection(asyncio.Protocol):
 
     @property
     def backlog(self) -> int:
-        """Bytes that the socket has not taken yet, those of this turn of the loop left out."""
-        return self._transport.get_write_buffer_size()
+        """Bytes that wait for the socket to take them, those of this turn of the loop left out."""
+        return self._waiting_bytes + self._transport.get_write_buffer_size()
 
     # ---------------------------------------------------------------- out
 
     def send(self, operation: int, channel: int, *parts: bytes) -> None:
-        """Send a frame whose body is `parts`, after all others of its channel."""
+        """Send a frame whose body is `parts`, after all others of its channel.
+
+        A long one, and output while the socket takes nothing, waits without delaying other channels.
+        """
         if self._is_over:
             return
-        if self._long and (before := self._long.get(channel)) is not None:
-            before.after.append((operation, parts))
-            return
         size = sum(map(len, parts))
-        if size > PIECE_BYTES:
-            self._long[channel] = _LongBody(operation, b"".join(parts))
-        else:
+        waiting = self._waiting.get(channel) if self._waiting else None
+        if waiting is None and size <= PIECE_BYTES and not (self._is_full and operation == OUTPUT):
             unsent = self._unsent
             unsent.append(HEAD.pack(size + _AFTER_SIZE, operation, channel))
             unsent += parts
+        else:
+            if waiting is None:
+                waiting = self._waiting[channel] = deque()
+            waiting.append(_WaitingFrame(operation, b"".join(parts)))
+            self._waiting_bytes += size
         if not self._is_flushing:
             self._is_flushing = True
             self._loop.call_soon(self._flush)
@@ -134,31 +154,37 @@ class AgentConnection(asyncio.Protocol):
         self._is_flushing = False
         if self._is_over:
             return
-        if (self._long or self._sources) and not self._is_full:
+        if (self._waiting or self._sources) and not self._is_full:
             self._add_pieces()
         if self._unsent:
             unsent, self._unsent = self._unsent, []
             self._transport.write(b"".join(unsent))
-        if (self._long or self._sources) and not self._is_full:
-            self._flush_soon()
+        if self._waiting or self._sources:
+            if not self._is_full:
+                self._flush_soon()
+        elif self._is_closing:
+            self._transport.close()
 
     def _add_pieces(self) -> None:
-        """A piece of each long body, and a frame of what is sent by and by."""
-        for channel, long in list(self._long.items()):
-            piece = long.body[long.at : long.at + PIECE_BYTES]
-            long.at += PIECE_BYTES
-            is_last = long.at >= len(long.body)
-            operation = long.operation if is_last else long.operation | MORE
-            self._unsent += (HEAD.pack(len(piece) + _AFTER_SIZE, operation, channel), piece)
-            if is_last:
-                del self._long[channel]
-                for operation, parts in long.after:
-                    self.send(operation, channel, *parts)
+        """About a piece of each channel that has something waiting, and a frame of what is sent by and by."""
+        for channel, waiting in list(self._waiting.items()):
+            room = PIECE_BYTES
+            while waiting and room > 0:
+                frame = waiting[0]
+                piece, frame.rest = frame.rest[:PIECE_BYTES], frame.rest[PIECE_BYTES:]
+                operation = frame.operation | MORE if frame.rest else frame.operation
+                self._unsent += (HEAD.pack(len(piece) + _AFTER_SIZE, operation, channel), piece)
+                self._waiting_bytes -= len(piece)
+                room -= len(piece) + _HEAD_BYTES
+                if not frame.rest:
+                    waiting.popleft()
+            if not waiting:
+                del self._waiting[channel]
         if self._sources:
             source = self._sources.popleft()
-            frame = next(source, None)
-            if frame is not None:
-                operation, channel, body = frame
+            frame_of_source = next(source, None)
+            if frame_of_source is not None:
+                operation, channel, body = frame_of_source
                 self._unsent += (HEAD.pack(len(body) + _AFTER_SIZE, operation, channel), body)
                 self._sources.append(source)
 
@@ -169,7 +195,7 @@ class AgentConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on with pieces."""
         self._is_full = False
-        if self._long or self._sources:
+        if self._waiting or self._sources:
             self._flush_soon()
 
     # ---------------------------------------------------------------- in
@@ -187,7 +213,7 @@ class AgentConnection(asyncio.Protocol):
         while end - at >= _HEAD_BYTES:
             size, operation, channel = unpack(data, at)
             if not _AFTER_SIZE <= size <= PIECE_BYTES + _AFTER_SIZE:
-                self.lose(f"a frame of {size} bytes came")
+                self._handler.unreadable(f"a frame of {size} bytes")
                 return
             next_at = at + 4 + size
             if next_at > end:
@@ -200,7 +226,10 @@ class AgentConnection(asyncio.Protocol):
                     continue
                 body = whole
             if operation != BEAT or body:
-                take(operation, channel, body)
+                try:
+                    take(operation, channel, body)
+                except UNREADABLE as error:
+                    self._handler.unreadable(f"operation {operation}: {_told(error)}")
                 if self._is_over:
                     return
         self._partial = data[at:] if at < end else b""
@@ -210,7 +239,7 @@ class AgentConnection(asyncio.Protocol):
         pieces = self._bodies.setdefault(channel, [])
         pieces.append(piece)
         if len(pieces) * PIECE_BYTES > MAX_BODY_BYTES:
-            raise ValueError("a body is too long")
+            self._handler.unreadable("a body is too long")
         if operation >= MORE:
             return None
         del self._bodies[channel]
@@ -227,8 +256,8 @@ class AgentConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close it once all that was sent is written. `lost` is called then, or now if it is over."""
         if not self._is_over:
+            self._is_closing = True
             self._flush()
-            self._transport.close()
 
     def lose(self, reason: str) -> None:
         """Give it up at once: nothing more is sent or taken."""
@@ -250,7 +279,7 @@ class AgentConnection(asyncio.Protocol):
         self._is_over = True
         self._timer.cancel()
         self._unsent.clear()
-        self._long.clear()
+        self._waiting.clear()
         self._sources.clear()
         self._bodies.clear()
         self._handler.lost(self._reason)
@@ -275,8 +304,22 @@ class AgentConnection(asyncio.Protocol):
         self._handler.silent(self._silent * _TICK_S)
 
 
+def _told(error: Exception) -> str:
+    """The error, and where it was raised: it may be a mistake of this program after all."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = "" if frame is None else f" ({frame.tb_frame.f_code.co_name}, line {frame.tb_lineno})"
+    return f"{type(error).__name__}: {error}{place}"
+
+
 def prepare_socket(connection: socket.socket) -> None:
-    """Have small frames leave at once, and writes fail that nobody acknowledges within `SILENCE_S`."""
+    """Have small frames leave at once, and writes fail that nobody acknowledges within `SILENCE_S`.
+
+    On a slow link the kernel keeps little that is not sent yet: what comes later must be able to overtake.
+    """
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 2 * PIECE_BYTES)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(SILENCE_S * 1000))

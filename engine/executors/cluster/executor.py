@@ -303,9 +303,19 @@ class ClusterExecutor:
             self._let_go(environment)
 
     def died(self, environment: RemoteEnvironment) -> None:
-        """Report that an idle one is gone."""
+        """Report that an idle one is gone; or one that was idle when something was sent to it."""
         self._environments.pop(environment.env_id, None)
-        self._facts.died(environment.env_id)
+        if environment.running:
+            self._answer_one(environment, "Runtime.ExitError", "Runtime exited without providing a reason")
+        else:
+            self._facts.died(environment.env_id)
+
+    def _answer_one(self, environment: RemoteEnvironment, error_type: str, message: str) -> None:
+        """Answer one of those that run in an environment that is gone; the driver answers the others."""
+        invocation = next(iter(environment.running.values()))
+        environment.running = {}
+        body = platform_error_body(error_type, invocation.event.request_id, message)
+        self._tell_ended(invocation, Result(Status.CRASH, body, error_type=error_type))
 
     def named(self, environment: RemoteEnvironment, log_stream: str) -> None:
         """Pass on the name of its log stream."""
@@ -324,9 +334,7 @@ class ClusterExecutor:
         """Answer what ran there with one error each; what had not begun starts on another node."""
         if environment.running:
             self._environments.pop(environment.env_id, None)
-            invocation = next(iter(environment.running.values()))
-            environment.running = {}
-            self._tell_ended(invocation, _lost(invocation))
+            self._answer_one(environment, "Sandbox.Failure", "The node it ran on is gone")
         elif environment.is_ready:
             self.died(environment)
         elif self._environments.get(environment.env_id) is environment:
@@ -380,9 +388,3 @@ class ClusterExecutor:
         if is_held != self._is_held:
             self._is_held = is_held
             (self._facts.hold if is_held else self._facts.resume)()
-
-
-def _lost(invocation: Invocation) -> Result:
-    """The result of what ran on a node that is gone."""
-    body = platform_error_body("Sandbox.Failure", invocation.event.request_id, "The node it ran on is gone")
-    return Result(Status.CRASH, body, error_type="Sandbox.Failure")

@@ -26,6 +26,7 @@ from engine.executors.cluster.protocol import (
     NONCE_BYTES,
     PROOF_BYTES,
     AgentDetails,
+    printable,
     prove,
 )
 
@@ -109,8 +110,8 @@ class EngineHandshake(asyncio.Protocol):
             return
         try:
             details = AgentDetails.decode(text)
-        except (ValueError, TypeError) as error:
-            self._refuse(str(error))
+        except ValueError as error:
+            self._refuse(printable(str(error)))
             return
         if details.version != self._version:
             self._refuse(
@@ -153,12 +154,14 @@ class AgentHandshake(asyncio.Protocol):
         self._nonce = b""
         self._received = b""
         self._transport: asyncio.Transport | None = None
-        self._timer = loop.call_later(HELLO_S, self._fail, "it said nothing that an engine says")
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
         self.done: asyncio.Future[asyncio.Transport] = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the challenge."""
+        """Wait for the challenge. Where nothing listens this is never called, and nobody awaits `done`."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its classes
+        self._timer = self._loop.call_later(HELLO_S, self._fail, "it said nothing that an engine says")
 
     def data_received(self, data: bytes) -> None:
         """Answer the challenge, then judge the welcome."""
@@ -199,18 +202,22 @@ class AgentHandshake(asyncio.Protocol):
             return
         is_welcome, text = received[_SIZE.size] == 1, received[_SIZE.size + 1 : size]
         if not is_welcome:
-            self._fail(text.decode("utf-8", "replace"))
+            self._fail(printable(text.decode("utf-8", "replace")))
         elif not hmac.compare_digest(text, prove(self._secret, _ENGINE, self._incarnation, self._nonce)):
             self._fail("what listens there does not know the secret")
         else:
-            self._timer.cancel()
-            transport, self._transport = self._transport, None
             self._received = received[size:]
-            self.done.set_result(transport)
+            self.done.set_result(self._transport)
+            self._leave()
+
+    def _leave(self) -> asyncio.Transport | None:
+        transport, self._transport = self._transport, None
+        if self._timer is not None:
+            self._timer.cancel()
+        return transport
 
     def _fail(self, reason: str) -> None:
-        transport, self._transport = self._transport, None
-        self._timer.cancel()
+        transport = self._leave()
         if transport is not None:
             transport.abort()
         if not self.done.done():

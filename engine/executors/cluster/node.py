@@ -344,7 +344,11 @@ class Node:
         elif wire.STREAM_DATA <= operation <= wire.STREAM_WINDOW or operation == wire.STREAM_OPEN:
             self._streams.take(operation, channel, body)
         else:
-            self.lose(NodeLoss.PROTOCOL, f"operation {operation} is none of an agent's")
+            self.unreadable(f"operation {operation} is none of an agent's")
+
+    def unreadable(self, why: str) -> None:
+        """See `FrameHandler`."""
+        self.lose(NodeLoss.PROTOCOL, f"what it sent is not what agents send: {wire.printable(why)}")
 
     def beat(self) -> bytes:
         """See `FrameHandler`."""
@@ -361,7 +365,7 @@ class Node:
     def lost(self, reason: str) -> None:
         """See `FrameHandler`."""
         self._streams.close()
-        self._events.lost(self, self._loss, reason)
+        self._events.lost(self, self._loss, wire.printable(reason))
 
     # ---------------------------------------------------------------- what the agent tells
 

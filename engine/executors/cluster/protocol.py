@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from struct import Struct
 from typing import Any, Final, NamedTuple
 
@@ -153,20 +154,34 @@ class AgentDetails(NamedTuple):
     @classmethod
     def decode(cls, text: bytes) -> AgentDetails:
         """Read what `encode` has made. Raises ValueError if it is something else."""
-        document: Any = json.loads(text)
+        try:
+            document: Any = json.loads(text)
+        except RecursionError:
+            raise ValueError("it says too much of itself") from None
         if not isinstance(document, dict) or set(document) != set(cls._fields):
             raise ValueError("it says something else of itself than an agent of this version does")
-        details = cls(**document)
-        texts = details.agent, details.node, details.version, details.python
-        numbers = details.cores, details.memory_mb
-        if not all(isinstance(text, str) for text in texts) or not 1 <= len(details.node) <= _NAME_CHARACTERS:
-            raise ValueError("its name is none")
-        if not all(type(number) is int and number >= 0 for number in numbers):
-            raise ValueError("its size is none")
-        return details
+        texts = [document[name] for name in ("agent", "node", "version", "python")]
+        if not all(isinstance(text, str) and _NAME.fullmatch(text) for text in texts):
+            raise ValueError(f"what it calls itself, {printable(str(document['node']))!r}, is no name")
+        sizes = (document["cores"], _MAX_CORES), (document["memory_mb"], _MAX_MB)
+        if not all(type(size) is int and 0 <= size <= most for size, most in sizes):
+            raise ValueError("the size of its node is none")
+        if type(document["own_tmp"]) is not bool:
+            raise ValueError("it does not say whether /tmp is its environments' own")
+        return cls(**document)
 
 
-_NAME_CHARACTERS: Final = 253
+_NAME: Final = re.compile(r"[A-Za-z0-9._:+-]{1,253}")
+"""Of a node, an agent, a version: what can stand in a line of a log and in a label."""
+
+_MAX_CORES: Final = 1 << 16
+_MAX_MB: Final = 1 << 32
+_SHOWN_CHARACTERS: Final = 300
+
+
+def printable(text: str) -> str:
+    """`text` of somebody else as it may stand in a log: one line that is not long and moves no cursor."""
+    return "".join(one if one.isprintable() else " " for one in text[:_SHOWN_CHARACTERS])
 
 
 def prove(secret: bytes, role: bytes, *parts: bytes) -> bytes:

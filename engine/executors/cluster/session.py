@@ -130,7 +130,11 @@ class AgentSession:
         elif wire.STREAM_DATA <= operation <= wire.STREAM_WINDOW:
             self._streams.take(operation, channel, body)
         else:
-            self.connection.lose(f"operation {operation} is none of an engine's")
+            self.unreadable(f"operation {operation} is none of an engine's")
+
+    def unreadable(self, why: str) -> None:
+        """See `FrameHandler`."""
+        self.connection.lose(f"what it sent is not what an engine sends: {wire.printable(why)}")
 
     def beat(self) -> bytes:
         """See `FrameHandler`."""
@@ -255,6 +259,8 @@ class AgentSession:
 
     def _code(self, _channel: int, body: bytes) -> None:
         digest = body[: wire.DIGEST_BYTES]
+        if digest not in self._awaited:
+            return
         archive = self._archives.get(digest)
         if archive is None:
             archive = self._archives[digest] = self._cache.new_archive()
@@ -328,7 +334,8 @@ class AgentSession:
             name_log_stream=facts.name_log_stream,
             say=self._say,
         )
-        hosted = dataclasses.replace(message.function, code=str(folder / "task"))
+        # Tracebacks name its files by Lambda's folder: that of this node says nothing to anybody.
+        hosted = dataclasses.replace(message.function, code=str(folder / "task"), is_package=True)
         executor = function.executor = ProcessExecutor(hosted, facts, workshop)
         facts.need = executor.need
         preparing = self._loop.create_task(executor.prepare())

@@ -62,7 +62,7 @@ class ClusterMember(EnvironmentOwner, Protocol):
         """It is on a node now."""
 
     def is_held_by(self, node: Node) -> bool:
-        """Whether the node has no room for further environments of it."""
+        """Whether the node has no room for further environments of it, or could not start the last one."""
 
     def waiting_for_room(self) -> list[RemoteEnvironment]:
         """Its environments on nodes without room that have not initialised yet."""
@@ -208,7 +208,7 @@ class Cluster:
         return handshake
 
     def _refused(self, reason: str) -> None:
-        self._say_sometimes(f"an agent was refused: {reason}")
+        self.say_sometimes(f"an agent was refused: {reason}")
 
     def _welcome(self, transport: asyncio.Transport, details: wire.AgentDetails, rest: bytes) -> None:
         """Take a node in, in the place of one that it was before."""
@@ -263,7 +263,7 @@ class Cluster:
         node = self._choose(member, self.usable)
         if node is None:
             self._waiting[environment] = member
-            self._say_sometimes(
+            self.say_sometimes(
                 f"{member.name}: no agent is connected, and its requests wait: start one on each node by "
                 f"`engine agent HOST:{(self.address or (0, self._config.port))[1]}`"
             )
@@ -366,7 +366,8 @@ class Cluster:
         """See `NodeEvents`."""
         self.code.send(node.connection, digest)
 
-    def _say_sometimes(self, text: str) -> None:
+    def say_sometimes(self, text: str) -> None:
+        """Log a line, the same one once a minute at most."""
         now_s = self._now()
         if now_s - self._said_s.get(text, -_SAY_AGAIN_S) >= _SAY_AGAIN_S:
             self._said_s = {

@@ -39,7 +39,11 @@ class CodeCache:
 
     def known(self) -> list[bytes]:
         """Digests of all code that lies here."""
-        return [bytes.fromhex(name) for name in os.listdir(self.folder) if _is_digest(name)]
+        try:
+            names = os.listdir(self.folder)
+        except FileNotFoundError:  # somebody has cleaned up
+            return []
+        return [bytes.fromhex(name) for name in names if _is_digest(name)]
 
     def use(self, digest: bytes) -> Path | None:
         """The folder with that code, kept until as many calls of `release`; None if it is not here."""
@@ -67,7 +71,8 @@ class CodeCache:
             os.close(descriptor)
 
     def new_archive(self) -> IncomingArchive:
-        """A file to receive an archive in."""
+        """A file to receive an archive in. Raises OSError: the disk is full, say."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return IncomingArchive(self.folder / f".new-{os.getpid()}-{os.urandom(8).hex()}")
 
     def install(self, archive: IncomingArchive, digest: bytes) -> None:

@@ -229,7 +229,7 @@ class AgentConnection(asyncio.Protocol):
                 try:
                     take(operation, channel, body)
                 except UNREADABLE as error:
-                    self._handler.unreadable(f"operation {operation}: {_told(error)}")
+                    self._handler.unreadable(f"operation {operation}: {_described(error)}")
                 if self._is_over:
                     return
         self._partial = data[at:] if at < end else b""
@@ -304,7 +304,7 @@ class AgentConnection(asyncio.Protocol):
         self._handler.silent(self._silent * _TICK_S)
 
 
-def _told(error: Exception) -> str:
+def _described(error: Exception) -> str:
     """The error, and where it was raised: it may be a mistake of this program after all."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:

@@ -29,6 +29,9 @@ _FORKED_S: Final = 0.0045
 _UNKNOWN_KB: Final = 256 * 1024
 """What an environment is assumed to take while none has been measured, if it may take so much."""
 
+_UNABLE_S: Final = 10.0
+"""How long a node is left alone that could not start an environment."""
+
 
 class Shipped:
     """A function at one state of its code. Compared by identity."""
@@ -75,6 +78,7 @@ class ClusterExecutor:
         self._failed: RemoteEnvironment | None = None  # whose init has just failed or was stopped
         self._need_kb = 0
         self._held_by: set[Node] = set()
+        self._unable: dict[Node, float] = {}  # until when nothing is started there
         self._is_held = False
         self._is_closed = False
         self._cluster = Cluster.of(workshop, self.KEY, self.carrier, self.secret())
@@ -317,6 +321,19 @@ class ClusterExecutor:
         body = platform_error_body(error_type, invocation.event.request_id, message)
         self._tell_ended(invocation, Result(Status.CRASH, body, error_type=error_type))
 
+    def unable(self, environment: RemoteEnvironment, node: Node, why: str) -> None:
+        """Start it on another node, and leave this one alone for a while; with no other, it has failed."""
+        environment.node = None
+        if environment.function is self._shipped:  # else it was for code that has been replaced
+            self._cluster.say_sometimes(f"{self.name} cannot run on node {node.name}: {why}")
+            self._unable[node] = self._now() + _UNABLE_S
+            now_s = self._now()
+            if all(self._unable.get(usable, 0.0) > now_s for usable in self._cluster.usable):
+                self.failed(environment, InitFailure("Sandbox.Failure", why), 0.0)
+                return
+        self.waits(environment)
+        self._cluster.place(environment, self)
+
     def named(self, environment: RemoteEnvironment, log_stream: str) -> None:
         """Pass on the name of its log stream."""
         function = self._function
@@ -366,7 +383,7 @@ class ClusterExecutor:
 
     def is_held_by(self, node: Node) -> bool:
         """See `ClusterMember`."""
-        return node in self._held_by
+        return node in self._held_by or self._unable.get(node, 0.0) > self._now()
 
     def waiting_for_room(self) -> list[RemoteEnvironment]:
         """See `ClusterMember`."""
@@ -378,7 +395,9 @@ class ClusterExecutor:
 
     def nodes_changed(self) -> None:
         """See `ClusterMember`."""
-        self._held_by.intersection_update(self._cluster.usable)
+        usable = self._cluster.usable
+        self._held_by.intersection_update(usable)
+        self._unable = {node: until_s for node, until_s in self._unable.items() if node in usable}
         self._cluster.note_shortage(self, holds=bool(self._held_by))
         self._look_at_holds()
 

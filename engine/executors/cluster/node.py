@@ -65,6 +65,9 @@ class EnvironmentOwner(Protocol):
     def died(self, environment: RemoteEnvironment) -> None:
         """It has ended while it was idle."""
 
+    def unable(self, environment: RemoteEnvironment, node: Node, why: str) -> None:
+        """The node cannot start it, for want of its code or its Python."""
+
     def node_lost(self, environment: RemoteEnvironment) -> None:
         """Its node is gone."""
 
@@ -210,6 +213,7 @@ class Node:
             wire.GIVE_UP: self._give_up,
             wire.FAILED: self._failed,
             wire.DIED: self._died,
+            wire.UNABLE: self._unable,
             wire.HOLD: self._hold,
             wire.RESUME: self._resume,
             wire.LOG_STREAM: self._log_stream,
@@ -440,6 +444,12 @@ class Node:
         if (environment := self.environments.get(channel)) is not None:
             self.forget(environment)
             environment.owner.died(environment)
+
+    def _unable(self, channel: int, body: bytes) -> None:
+        environment = self.environments.get(channel)
+        if environment is not None and not environment.is_ready:
+            self.forget(environment)
+            environment.owner.unable(environment, self, wire.printable(body.decode("utf-8", "replace")))
 
     def _hold(self, channel: int, _body: bytes) -> None:
         if (owner := self._owners.get(channel)) is not None:

@@ -79,6 +79,7 @@ SAY: Final = 45
 LEAVING: Final = 46  # give this node no more work, and take away what is there
 STREAM_OPEN: Final = 47
 NEED: Final = 48  # a digest whose code does not lie here
+UNABLE: Final = 49  # why this environment cannot be started on this node, though it may be on another
 
 MORE: Final = 0x80
 """A flag of the operation: the body goes on in the next frame of this channel."""

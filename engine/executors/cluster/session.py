@@ -38,8 +38,8 @@ class _HostedFunction:
         self.message = message
         self.facts = facts
         self.executor: ProcessExecutor | None = None
-        self.failure: InitFailure | None = None
-        """Why none of its environments can be started here."""
+        self.why_not = ""
+        """Why none of its environments can be started here, if none ever can."""
         self.pending: dict[int, bool] = {}
         """Environments that wait for the code, and whether they are provisioned."""
         self.name = message.function.name
@@ -60,7 +60,7 @@ class AgentSession:
         self._owners: dict[int, _HostedFunction] = {}  # by environment
         self._starting: dict[int, float] = {}  # environments and since when, the oldest first
         self._archives: dict[bytes, IncomingArchive] = {}
-        self._awaited: dict[bytes, None] = {}  # digests that were asked for
+        self._awaited: dict[bytes, str] = {}  # digests that were asked for, and why they cannot be kept
         self._installing: set[asyncio.Task[None]] = set()
         self._closing: list[ProcessExecutor] = []
         self._read_memory = MemoryGauge().read
@@ -181,10 +181,11 @@ class AgentSession:
             function.facts.provisioned.add(channel)
         if function.executor is not None:
             (function.executor.provision if is_provisioned else function.executor.start)(channel)
-        elif function.failure is not None:
-            self._fail(function, channel, function.failure)
+        elif function.why_not:
+            self._decline(channel, function.why_not)
         else:
             function.pending[channel] = is_provisioned
+            self._look_for_code(function)
 
     def _repeat(self, channel: int, body: bytes) -> None:
         number, _ = wire.STARTED.unpack(body)
@@ -192,7 +193,8 @@ class AgentSession:
         self._owners[channel] = function
         self.is_idle.clear()
         if function.executor is None:
-            self._fail(function, channel, function.failure or InitFailure("Sandbox.Failure", "no code"))
+            function.facts.failed(channel, InitFailure("Sandbox.Failure", "no code"), 0.0)
+            self.forget(channel)
         else:
             function.executor.repeat(channel)
 
@@ -217,8 +219,9 @@ class AgentSession:
         if not self._owners:
             self.is_idle.set()
 
-    def _fail(self, function: _HostedFunction, channel: int, failure: InitFailure) -> None:
-        function.facts.failed(channel, failure, 0.0)
+    def _decline(self, channel: int, why: str) -> None:
+        """Have the engine start it elsewhere."""
+        self.connection.send(wire.UNABLE, channel, why.encode("utf-8", "replace"))
         self.forget(channel)
 
     def _close_function(self, channel: int, _body: bytes) -> None:
@@ -250,30 +253,46 @@ class AgentSession:
         message = FunctionMessage.decode(body)
         facts = RemoteFacts(self.connection, channel, self.forget, self._starting)
         function = self._functions[channel] = _HostedFunction(message, facts)
-        folder = self._cache.use(message.digest)
+        self._look_for_code(function)
+
+    def _look_for_code(self, function: _HostedFunction) -> None:
+        """Host it, or ask for its code, unless that was done."""
+        digest = function.message.digest
+        if digest in self._awaited:
+            return
+        folder = self._cache.use(digest)
         if folder is not None:
             self._host(function, folder)
-        elif message.digest not in self._awaited:
-            self._awaited[message.digest] = None
-            self.connection.send(wire.NEED, 0, message.digest)
+        else:
+            self._awaited[digest] = ""
+            self.connection.send(wire.NEED, 0, digest)
 
     def _code(self, _channel: int, body: bytes) -> None:
         digest = body[: wire.DIGEST_BYTES]
-        if digest not in self._awaited:
+        if self._awaited.get(digest, "not asked for"):
             return
-        archive = self._archives.get(digest)
-        if archive is None:
-            archive = self._archives[digest] = self._cache.new_archive()
-        archive.add(body[wire.DIGEST_BYTES :])
+        try:
+            archive = self._archives.get(digest)
+            if archive is None:
+                archive = self._archives[digest] = self._cache.new_archive()
+            archive.add(body[wire.DIGEST_BYTES :])
+        except OSError as error:
+            self._awaited[digest] = f"its code cannot be kept: {error}"
+            self._drop_archive(digest)
+
+    def _drop_archive(self, digest: bytes) -> None:
+        archive = self._archives.pop(digest, None)
+        if archive is not None:
+            archive.drop()
 
     def _code_end(self, _channel: int, body: bytes) -> None:
         digest, why = body[: wire.DIGEST_BYTES], body[wire.DIGEST_BYTES :].decode()
-        archive = self._archives.pop(digest, None)
-        if why or archive is None:
-            if archive is not None:
-                archive.drop()
+        why = why or self._awaited.get(digest, "")
+        if why or digest not in self._archives:
+            self._drop_archive(digest)
             self._no_code(digest, why or "no code came")
             return
+        archive = self._archives.pop(digest)
         task = self._loop.create_task(self._install(digest, archive))
         self._installing.add(task)
         task.add_done_callback(self._installing.discard)
@@ -303,14 +322,12 @@ class AgentSession:
     def _no_code(self, digest: bytes, why: str) -> None:
         self._awaited.pop(digest, None)
         for function in self._waiting_for(digest):
-            self._cannot_host(function, InitFailure("Sandbox.Failure", why))
-            function.failure = None  # it may be had the next time
+            self._decline_pending(function, why)  # the next one asks again
 
-    def _cannot_host(self, function: _HostedFunction, failure: InitFailure) -> None:
-        function.failure = failure
+    def _decline_pending(self, function: _HostedFunction, why: str) -> None:
         pending, function.pending = function.pending, {}
         for channel in pending:
-            self._fail(function, channel, failure)
+            self._decline(channel, why)
 
     def _host(self, function: _HostedFunction, folder: Path) -> None:
         """Make the executor, and start what waited for it."""
@@ -318,7 +335,8 @@ class AgentSession:
         try:
             python = python_here(message.python)
         except UnusablePython as error:
-            self._cannot_host(function, InitFailure("Sandbox.Failure", f"on this node {error}"))
+            function.why_not = f"on this node {error}"
+            self._decline_pending(function, function.why_not)
             return
         workshop = dataclasses.replace(
             self._workshop,

@@ -76,7 +76,7 @@ class RawAgent:
 )
 def test_what_an_agent_says_of_itself_can_stand_in_a_log_and_in_a_label(changes):
     """Else it is refused, in words that can."""
-    text = json.dumps(DETAILS._asdict() | changes).encode()
+    text = json.dumps(json.loads(DETAILS.encode()) | changes).encode()
     with pytest.raises(ValueError, match=r"^[ -~]+$") as raised:
         wire.AgentDetails.decode(text)
 

@@ -132,10 +132,14 @@ class Node:
         """The processes whose command line has `text`, oldest first."""
         return sorted(pid for pid, line in self.processes().items() if text in line)
 
+    @property
+    def root(self) -> Path:
+        """Its file system, as seen from here."""
+        return Path(f"/proc/{self.pid}/root")
+
     def files(self) -> list[str]:
         """What is in its `/tmp` and `/dev/shm`."""
-        root = Path(f"/proc/{self.pid}/root")
-        return sorted(entry.name for folder in ("tmp", "dev/shm") for entry in (root / folder).iterdir())
+        return sorted(entry.name for folder in ("tmp", "dev/shm") for entry in (self.root / folder).iterdir())
 
     def kill(self) -> None:
         """End all its processes at once, as a power failure would; then wait for that."""

@@ -48,6 +48,16 @@ NOT_RUN = {
     "cd grafana": "for the one that follows",
     "cd watch": "for the one that follows",
     "docker compose up": "needs Docker",
+    "pip install './invocation-engine[ray]'": "as ./invocation-engine",
+    "engine cluster up --nodes 2": "starts a dozen processes; `make test-ray` runs it",
+    "export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=/etc/ray/token": "for the three that follow",
+    "ray start --head --node-ip-address=10.0.0.1 --port=6379 --num-cpus=0 --include-dashboard=false": (
+        "needs several machines; `make test-ray` runs the same in namespaces"
+    ),
+    "ray start --address=10.0.0.1:6379 --node-ip-address=10.0.0.2 --resources='{\"agent_slot\": 1}'": (
+        "as above"
+    ),
+    "engine serve orders.handler --ray 10.0.0.1:6379": "as above",
 }
 """Commands as the pages have them, and why no test runs them."""
 

@@ -40,5 +40,5 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def engine(cluster: Cluster) -> Iterator[Engine]:
     """An engine on the head, whose agents are on both."""
-    with cluster.engine("--ray", cluster.address) as engine:
+    with cluster.engine("app=app.handler", "--timeout-s 50", "--ray", cluster.address) as engine:
         yield engine

@@ -23,6 +23,7 @@ BIN = Path(sys.executable).parent
 LIMIT_S = 60
 """Only what hangs reaches it."""
 
+HEAD = ("--head", f"--port={PORT}", "--include-dashboard=false")
 ONE_AGENT = ("--num-cpus=4", '--resources={"agent_slot":1}')
 _OPTIONS = (
     *("--block", "--object-store-memory=80000000"),
@@ -70,8 +71,8 @@ class Cluster:
         self.rays: dict[str, NodeProcess] = {}
         self.head = self.switch.add("head")
         self.address = f"{self.head.address}:{PORT}"
-        self._start(self.head, "--head", f"--port={PORT}", "--include-dashboard=false", *(head or ONE_AGENT))
-        until(lambda: _listens(self.head, PORT), "the head listens")
+        self.rays["head"] = self.start(self.head, *HEAD, *(head or ONE_AGENT))
+        until(lambda: listens(self.head, PORT), "the head listens")
 
     def add(self, name: str, cores: set[int] | None = None) -> Node:
         """A further node, whose monotonic clock is a day ahead; in the place of a killed one of that name.
@@ -82,42 +83,42 @@ class Cluster:
             self.rays[name].wait(LIMIT_S)
         node = self.switch.add(name, clock_ahead_s=86_400)
         bound = ("taskset", "--cpu-list", ",".join(map(str, cores))) if cores else ()
-        self._start(node, f"--address={self.address}", *ONE_AGENT, before=bound)
+        self.rays[name] = self.start(node, f"--address={self.address}", *ONE_AGENT, before=bound)
         return node
 
-    def _start(self, node: Node, *arguments: str, before: Sequence[str] = ()) -> None:
-        self.rays[node.name] = node.start(
+    def start(self, node: Node, *arguments: str, before: Sequence[str] = (), **variables: str) -> NodeProcess:
+        """Start Ray on `node`, with these variables besides those of the cluster."""
+        return node.start(
             *before,
             *(BIN / "ray", "start", *arguments, f"--node-ip-address={node.address}", *_OPTIONS),
-            env=self.variables,
+            env={**self.variables, **variables},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
 
     @contextmanager
-    def engine(self, *arguments: str, wants: int = 2, **variables: str) -> Iterator[Engine]:
-        """An engine on the head, once so many nodes are there; ended in good order."""
-        code = Path(f"/proc/{self.head.pid}/root/tmp/app.py")
-        code.write_text(HANDLER)
-        process = self.serve(*arguments, stdout=subprocess.PIPE, text=True, **variables)
-        engine = Engine(self.head, process)
+    def engine(
+        self, *arguments: str, wants: int = 2, on: Node | None = None, **variables: str
+    ) -> Iterator[Engine]:
+        """An engine on the head, or on that node, once so many nodes are there; ended in good order."""
+        node = on or self.head
+        engine = Engine(node, self.serve(node, *arguments, **variables))
         try:
             until(lambda: len(engine.up()) >= wants, f"{wants} nodes are there")
             yield engine
         finally:
             engine.stop()
 
-    def serve(self, *arguments: str, stdout: Any, text: bool = True, **variables: str) -> NodeProcess:
-        """`engine serve` on the head, in its /tmp."""
-        command = f"cd /tmp && exec {BIN}/engine serve app=app.handler --timeout-s 50 " + " ".join(arguments)
-        return self.head.start(
-            "sh",
-            "-c",
-            command,
+    def serve(self, node: Node, *arguments: str, **variables: str) -> NodeProcess:
+        """`engine serve` on `node`, in its /tmp; both its outputs are one pipe."""
+        (node.root / "tmp" / "app.py").write_text(HANDLER)
+        command = f"cd /tmp && exec {BIN}/engine serve " + " ".join(arguments)
+        return node.start(
+            *("sh", "-c", command),
             env={**self.variables, **variables},
-            stdout=stdout,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=text,
+            text=True,
         )
 
     def close(self) -> None:
@@ -217,7 +218,8 @@ def until(condition: Callable[[], Any], what: str) -> None:
         time.sleep(0.02)
 
 
-def _listens(node: Node, port: int) -> bool:
+def listens(node: Node, port: int) -> bool:
+    """Whether somebody does, at the address of the node."""
     try:
         node.connect(port).close()
     except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,12 +11,23 @@ import time
 import pytest
 
 from tests.network_namespaces import Node
-from tests.ray.ray_cluster import LIMIT_S, Cluster, Engine, until
+from tests.ray.ray_cluster import BIN, HEAD, LIMIT_S, ONE_AGENT, PORT, Cluster, Engine, listens, until
 
 pytestmark = [pytest.mark.real_time, pytest.mark.timeout(240)]
 
+APP = "app=app.handler --timeout-s 50"
+FREE = [f"--{listener} 127.0.0.1:0" for listener in ("http", "aws", "admin")]
 ANSWERED_S = 1.0
 """What it may take from the loss of a node to the answers of those whose invocation ran there."""
+
+
+WISHED = """
+import sys
+from ray._raylet import GcsClient
+found = GcsClient(address=sys.argv[1]).internal_kv_get(b"autoscaler_resource_request", None)
+print(found.decode() if found else "null")
+"""
+"""Prints what an autoscaler reads: the resources that all nodes together are to have at least."""
 
 
 def agent_of(node: Node) -> int:
@@ -115,8 +127,7 @@ def test_an_engine_without_the_token_is_refused_in_one_sentence(cluster):
         ),
         ({"RAY_AUTH_TOKEN": "0" * 48}, "wants another token than the engine has"),
     ):
-        free = [f"--{listener} 127.0.0.1:0" for listener in ("http", "aws", "admin")]
-        process = cluster.serve("--ray", cluster.address, *free, stdout=subprocess.PIPE, **variables)
+        process = cluster.serve(cluster.head, APP, "--ray", cluster.address, *FREE, **variables)
         said, _ = process.communicate(timeout=LIMIT_S)
 
         assert 0 != process.returncode
@@ -125,12 +136,70 @@ def test_an_engine_without_the_token_is_refused_in_one_sentence(cluster):
         assert "ready" not in said
 
 
+def test_a_cluster_that_asks_nobody_for_a_token_is_refused(cluster):
+    """Though the engine has one, which nobody looks at."""
+    alone = cluster.switch.add("alone")
+    ray = cluster.start(alone, *HEAD, *ONE_AGENT, RAY_AUTH_MODE="disabled")
+    until(lambda: listens(alone, PORT), "it listens")
+    address = f"{alone.address}:{PORT}"
+    said, _ = cluster.serve(alone, APP, "--ray", address, *FREE).communicate(timeout=LIMIT_S)
+    with cluster.engine(APP, "--ray", address, "--insecure-ray", on=alone, wants=1) as engine:
+        insisted = engine.call()
+    alone.kill()
+    ray.wait(LIMIT_S)
+
+    assert f"the Ray cluster at {address} asks nobody for a token: set RAY_AUTH_MODE=token" in said
+    assert "ready" not in said
+    assert "alone" == insisted.payload["node"]
+
+
+def test_a_cluster_for_trying_listens_on_the_loopback_alone_and_leaves_nothing(cluster):
+    node = cluster.switch.add("trial")
+    up = node.start(BIN / "engine", "cluster", "up", "--nodes", "2", stdout=subprocess.PIPE, text=True)
+    assert up.stdout is not None
+    variables = dict(pair.split("=", 1) for pair in up.stdout.readline().split()[1:])
+    hosts = {line.split()[3].rpartition(":")[0] for line in node.run("ss", "-Hltn").splitlines()}
+    with cluster.engine(APP, "--ray", "auto", on=node, **variables, RAY_AUTH_TOKEN="") as engine:
+        nodes = engine.up()
+        answer = engine.call()
+    (node.root / "tmp" / "app.py").unlink()
+    status = up.stop(signal.SIGINT, LIMIT_S)
+    up.stdout.close()
+    left = node.processes(), node.files()
+    node.kill()
+
+    assert {"127.0.0.1", "[::ffff:127.0.0.1]"} == hosts
+    assert ["node-1", "node-2"] == nodes
+    assert 200 == answer.status
+    assert (0, ({}, [])) == (status, left)
+
+
 def test_nothing_is_left_of_an_engine_that_ends(cluster, engine):
     """No agent, no actor's agent, no file of it on any node."""
-    before = {name: node.files() for name, node in cluster.switch.nodes.items()}
     status = engine.stop()
-    nodes = cluster.switch.nodes.values()
+    nodes = cluster.head, far(cluster)
     until(lambda: not any(node.find("engine") for node in nodes), "its processes have ended")
 
     assert 0 == status
-    assert {"ray", "app.py"} >= {file for name in before for file in cluster.switch.nodes[name].files()}
+    assert {"ray", "app.py"} == {file for node in nodes for file in node.files()}
+
+
+def test_an_autoscaler_is_told_how_many_nodes_are_wished_for_and_that_none_is_any_more(cluster):
+    """And of two nodes, one is enough: the other has no agent that would keep Ray from removing it."""
+
+    def told() -> object:
+        return json.loads(
+            cluster.head.run(BIN / "python", "-c", WISHED, cluster.address, env=cluster.variables)
+        )
+
+    (cluster.head.root / "tmp" / "engine.toml").write_text(
+        f'[ray]\naddress = "{cluster.address}"\nautoscaler = true\n[functions.app]\nhandler = "app.handler"\n'
+    )
+    with cluster.engine("--config", "engine.toml", wants=1) as engine:
+        engine.call()
+        up = engine.up()
+        until(lambda: [{"agent_slot": 1}] == told(), "the wish is told")
+    after = told()
+
+    assert 1 == len(up)
+    assert [] == after

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from engine.errors import EngineError
+
+KEEPS_LOOPBACK: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Where this is 0, as on macOS and Windows, Ray keeps 127.0.0.1; else it takes an interface's address."""
+
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class ClusterNotFound(EngineError):
@@ -39,6 +45,7 @@ def split(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def is_on_loopback(address: str) -> bool:
-    """Whether it is of this machine's loopback."""
-    return address.rpartition(":")[0].strip("[]") in ("localhost", "127.0.0.1", "::1")
+def is_loopback_alone(address: str, variables: Mapping[str, str]) -> bool:
+    """Whether the cluster is on the loopback of this machine, and not only reached by it."""
+    is_local = address.rpartition(":")[0].strip("[]") in _LOOPBACK
+    return is_local and variables.get(KEEPS_LOOPBACK) == "0"

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from engine.core.cluster_config import RayConfig
 from engine.errors import EngineError
+from engine.executors.scope import host_variables
 
 NOT_INSTALLED: Final = (
     "Ray is not installed: pip install 'invocation-engine[ray]', or start agents yourself with `engine agent`"
@@ -96,6 +97,7 @@ class RayCarrier:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,  # Ray's own noise; what concerns people comes by stdout
             start_new_session=True,  # Ctrl-C is for the engine
+            env=dict(host_variables()),
         )
         self._send(self._order)
         try:

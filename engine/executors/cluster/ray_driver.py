@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
-from engine.executors.cluster.ray_address import ClusterNotFound, found, is_on_loopback, split
+from engine.executors.cluster.ray_address import ClusterNotFound, found, split
 from engine.executors.cluster.ray_agent_actor import AgentActor, Assignment, Installed
 from engine.executors.cluster.ray_nodes import RayAgents, RayNode
 from engine.executors.process.linux import die_with_parent
@@ -31,9 +31,6 @@ LOOK_S: Final = 1.0
 _DRAIN_S: Final = 5.0
 _PROBE_S: Final = 20.0
 _REACH_S: Final = 5.0
-KEEPS_LOOPBACK: Final = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Where this is 0, as on macOS and Windows, Ray keeps 127.0.0.1 and does not take an interface's address."""
-
 SLOT: Final = "agent_slot"
 """The custom resource of a node that one agent takes; a request for nodes is one for these."""
 
@@ -93,7 +90,7 @@ class RayCluster:
         return [
             RayNode(
                 each["NodeID"],
-                each["NodeManagerHostname"],
+                _name(each),
                 SLOT in each["Resources"],
                 "CPU" in each["Resources"],
             )
@@ -188,10 +185,9 @@ def first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def _probe(address: str) -> subprocess.Popen[str]:
-    """Start a process without the token: Ray reads it once for each process."""
+def _asked_without_token(address: str) -> subprocess.Popen[str]:
+    """Start a process that asks without a token, and prints what came of it: Ray reads it once a process."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH_")}
-    # A token in its default place is not sent either, unless the mode is that of tokens.
     return subprocess.Popen(  # noqa: S603  # our own interpreter
         [sys.executable, "-P", "-m", __spec__.name, "probe", address],
         env={**own, "RAY_AUTH_MODE": "disabled"},
@@ -202,35 +198,34 @@ def _probe(address: str) -> subprocess.Popen[str]:
     )
 
 
-def _joined(order: Order) -> RayCluster:
-    """Join the cluster as a driver, once it has shown that it refuses whoever has no token."""
-    address = found(order.address, os.environ)
-    if is_on_loopback(address):
-        os.environ[KEEPS_LOOPBACK] = "0"
-    probe = None
-    if not order.insecure:
-        if os.environ.get("RAY_AUTH_MODE", "disabled") == "disabled":
-            raise ClusterRefused(
-                f"Ray runs the code of whoever reaches it unless it asks for a token: {HOW_TO_GUARD}"
-            )
-        probe = _probe(address)
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+def _look_at_guard(address: str, *, insecure: bool) -> None:
+    """Whether the cluster refuses whoever has no token, and takes ours; else raise ClusterRefused."""
+    if not insecure and os.environ.get("RAY_AUTH_MODE", "disabled") == "disabled":
+        raise ClusterRefused(
+            f"Ray runs the code of whoever reaches it unless it asks for a token: {HOW_TO_GUARD}"
+        )
     _reach(address)
-    ours = asked(address)
-    if ours == REFUSED:
+    probe = _asked_without_token(address)
+    if not insecure:
+        import_module("ray")  # meanwhile
+    without = probe.communicate(timeout=_PROBE_S)[0].strip()
+    if without == ANSWERED and not insecure:
+        raise ClusterRefused(f"the Ray cluster at {address} asks nobody for a token: {HOW_TO_GUARD}")
+    if without == ANSWERED:
+        os.environ["RAY_AUTH_MODE"] = "disabled"  # else its nodes would have to have our token to call back
+    elif without != REFUSED:
+        raise ClusterRefused(f"no Ray cluster answers at {address}: {without}")
+    elif asked(address) != ANSWERED:
         raise ClusterRefused(
             f"the Ray cluster at {address} wants another token than the engine has: {HOW_TO_GUARD}"
         )
-    if ours != ANSWERED:
-        raise ClusterRefused(f"no Ray cluster answers at {address}: {ours}")
-    if probe is not None:
-        without = probe.communicate(timeout=_PROBE_S)[0].strip()
-        if without == ANSWERED:
-            raise ClusterRefused(f"the Ray cluster at {address} asks nobody for a token: {HOW_TO_GUARD}")
-        if without != REFUSED:
-            raise ClusterRefused(
-                f"whether the Ray cluster at {address} asks for a token is not known: {without}"
-            )
+
+
+def _joined(order: Order) -> RayCluster:
+    """Join the cluster as a driver. Raises ClusterRefused, ClusterNotFound."""
+    address = found(order.address, os.environ)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    _look_at_guard(address, insecure=order.insecure)
     ray: Any = import_module("ray")
     try:
         context = ray.init(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import secrets
 import socket
 from typing import ClassVar, Final
@@ -12,11 +11,14 @@ from engine.core.cluster_config import ClusterConfig
 from engine.core.function import Function
 from engine.executors.cluster.carrier import Carrier
 from engine.executors.cluster.executor import ClusterExecutor
-from engine.executors.cluster.ray_address import ClusterNotFound, found, is_on_loopback, split
+from engine.executors.cluster.ray_address import ClusterNotFound, found, is_loopback_alone, split
 from engine.executors.cluster.ray_carrier import RayCarrier
+from engine.executors.scope import host_variables
 from engine.ports import Facts, Workshop
 
 _LOOPBACK: Final = "127.0.0.1"
+_ANYWHERE: Final = "8.8.8.8:53"
+"""By which Ray, too, finds the address of this machine where it was named by its loopback."""
 
 
 class RayExecutor(ClusterExecutor):
@@ -48,11 +50,15 @@ def reachable(config: ClusterConfig) -> ClusterConfig:
         config = config._replace(host="", port=0)
     if config.host:
         return config
+    variables = host_variables()
     try:
-        address = found(config.ray.address, os.environ)
+        address = found(config.ray.address, variables)
     except ClusterNotFound:
         return config._replace(host=_LOOPBACK)
-    return config._replace(host=_LOOPBACK if is_on_loopback(address) else _source_of(address))
+    if is_loopback_alone(address, variables):
+        return config._replace(host=_LOOPBACK)
+    source = _source_of(address)
+    return config._replace(host=_source_of(_ANYWHERE) if source == _LOOPBACK else source)
 
 
 def _source_of(address: str) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import EngineError
+from engine.executors.cluster.ray_address import KEEPS_LOOPBACK
 from engine.executors.cluster.ray_carrier import NOT_INSTALLED
-from engine.executors.cluster.ray_driver import KEEPS_LOOPBACK, SLOT
+from engine.executors.cluster.ray_driver import SLOT
 
 _STORE_BYTES: Final = 80_000_000
 """Ray's object store, which is not used, cannot be smaller than 75 MB. It takes memory as it is filled."""
@@ -44,8 +45,9 @@ class LocalRayCluster:
         token = self.folder / "token"
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
+        os.environ.pop("RAY_AUTH_TOKEN", None)  # it would go before the file
+        os.environ.pop("RAY_AUTH_TOKEN", None)  # it would go before the file
         os.environ.update(self._guard(), RAY_TMPDIR=str(self.folder), RAY_USAGE_STATS_ENABLED="0")
-        os.environ[KEEPS_LOOPBACK] = "0"
         self._cluster = import_module("ray.cluster_utils").Cluster()
         whole = os.sched_getaffinity(0)
         try:
@@ -74,4 +76,5 @@ class LocalRayCluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _guard(self) -> dict[str, str]:
-        return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.folder / "token")}
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.folder / "token")}
+        return {KEEPS_LOOPBACK: "0", **token}

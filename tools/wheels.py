@@ -28,15 +28,17 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder to build into (default dist)")
     parser.add_argument("--only", choices=("compiled", "pure"), help="build this wheel, not the other")
     arguments = parser.parse_args()
+    lacking = None if arguments.only == "pure" else missing()
+    if lacking is not None:
+        print(f"no compiled wheel: {lacking}", file=sys.stderr)
+        if arguments.only:
+            return 1
     out: Path = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     sdist = _built(out, *SDIST)
     if arguments.only != "compiled":
         _built(out, *WHEEL, str(sdist), "--wheel-dir")
-    if arguments.only != "pure":
-        if lacking := missing():
-            print(f"no compiled wheel: {lacking}", file=sys.stderr)
-            return 1 if arguments.only else 0
+    if arguments.only != "pure" and lacking is None:
         _built(out, *WHEEL, str(sdist), "--wheel-dir", HATCH_BUILD_HOOKS_ENABLE="1")
     return 0
 

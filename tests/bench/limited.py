@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 
-from tests.bench.computing import compute
+from computing import compute
 
 
 async def computes_on_loop(event, context):

@@ -2,7 +2,7 @@
 
 import time
 
-from tests.bench.computing import compute
+from computing import compute
 
 compute(0.3)
 

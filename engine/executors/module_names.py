@@ -60,7 +60,7 @@ def modules_in(folder: str) -> dict[str, str]:
 
 def is_plain_package(folder: str) -> bool:
     """Whether it is a folder with modules below it, and without `__init__.py`."""
-    if os.path.exists(os.path.join(folder, "__init__.py")):
+    if not os.path.isdir(folder) or os.path.exists(os.path.join(folder, "__init__.py")):
         return False
     suffixes = tuple(all_suffixes())
     return any(name.endswith(suffixes) for _, _, files in os.walk(folder) for name in files)

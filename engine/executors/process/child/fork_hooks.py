@@ -24,20 +24,29 @@ class ForkHooks:
     def __init__(self) -> None:
         """To be made before `gc.freeze`, which hides the lists."""
         self._lists = _find_lists()
-        self._taken: list[tuple[int, _Hook]] = []
+        self._taken: list[list[_Hook]] = []
+        self._put_back = self._restore  # made once, not in each child
 
     def take_out(self) -> None:
         """Have the next forks of this process do without, if it has but one thread."""
         if threading.active_count() > 1:
             return
-        for at, hooks in enumerate(self._lists):
-            self._taken += [(at, hook) for hook in hooks if hook.__module__ in _NEEDLESS]
+        for hooks in self._lists:
+            self._taken.append([hook for hook in hooks if hook.__module__ in _NEEDLESS])
             hooks[:] = [hook for hook in hooks if hook.__module__ not in _NEEDLESS]
 
     def put_back(self) -> None:
-        """In the child: have them called if the handler forks. They come after those that stayed."""
-        for at, hook in self._taken:
-            self._lists[at].append(hook)
+        """In the child: have them called if the handler forks."""
+        if self._taken:
+            self._lists[0].append(self._put_back)
+
+    def _restore(self) -> None:
+        """Called before the first fork of the child: it puts them back, and calls those that are due now."""
+        self._lists[0].remove(self._put_back)
+        for hooks, taken in zip(self._lists, self._taken):
+            hooks += taken
+        for hook in reversed(self._taken[0]):
+            hook()
 
 
 def _find_lists() -> list[list[_Hook]]:
@@ -54,12 +63,10 @@ def _find_lists() -> list[list[_Hook]]:
 
     ours = before, in_child, in_parent
     os.register_at_fork(before=before, after_in_child=in_child, after_in_parent=in_parent)
-    lists = []
-    for hook in ours:
-        found = [one for one in gc.get_referrers(hook) if type(one) is list and one[-1:] == [hook]]
-        if len(found) != 1:
-            return []
-        lists += found
+    found = [one for one in gc.get_referrers(*ours) if type(one) is list and len(one) and one[-1] in ours]
+    lists = [one for hook in ours for one in found if one[-1] is hook]
+    if len(lists) != len(ours):
+        return []
     for hooks in lists:
         hooks.pop()
     return lists

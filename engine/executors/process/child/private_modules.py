@@ -121,9 +121,11 @@ def plain_packages(code: str, handler: str) -> dict[str, str]:
     Lambda; and the folder that the handler lies in is what was meant.
     """
     first = handler.replace("/", ".").partition(".")[0]
-    names = OF_ENGINE | {first} if _is_installed(first) else OF_ENGINE
-    folders = {name: os.path.join(code, name) for name in names}
-    return {name: folder for name, folder in folders.items() if is_plain_package(folder)}
+    folders = {name: os.path.join(code, name) for name in (*OF_ENGINE, first)}
+    plain = {name: folder for name, folder in folders.items() if is_plain_package(folder)}
+    if first in plain and first not in OF_ENGINE and not _is_installed(first):
+        del plain[first]
+    return plain
 
 
 def forget_modules(names: Iterable[str]) -> None:

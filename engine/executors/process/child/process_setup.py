@@ -156,7 +156,9 @@ _MOST_GAPS: Final = 5_000
 def set_variables(variables: Mapping[str, str]) -> None:
     """Replace all environment variables by these."""
     zone = os.environ.get("TZ")
-    os.environ.clear()
+    for name in _encoded_variables:
+        os.unsetenv(name)
+    _encoded_variables.clear()
     add_variables(variables)
     if variables.get("TZ") != zone:
         time.tzset()

@@ -81,6 +81,7 @@ class MountedTmpDirs:
         self._home = os.open(_OWN_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
         self._apart = min(_APART, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._namespaces: dict[int, int] = {}
+        self._highest = 0  # of their numbers so far
 
     def enter(
         self, token: int, size_mb: int, kept: int, visible: Collection[str], layers: str | None = None
@@ -99,7 +100,9 @@ class MountedTmpDirs:
             # Numbered apart from all others, so that a child can close thousands of them in one call.
             namespace = os.open(_OWN_MOUNTS, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                self._namespaces[token] = _numbered_from(self._apart, namespace)
+                number = self._namespaces[token] = _numbered_from(self._apart, namespace)
+                if number > self._highest:
+                    self._highest = number
             finally:
                 os.close(namespace)
         except OSError:
@@ -123,9 +126,8 @@ class MountedTmpDirs:
     def close_in_child(self) -> None:
         """See `TmpDirs`."""
         os.close(self._home)
-        held = self._namespaces.values()
-        if held:
-            os.closerange(min(held), max(held) + 1)
+        # Not one by one: to look at the numbers of thousands is to copy the pages that they are on.
+        os.closerange(self._apart, self._highest + 1)
 
 
 class FolderTmpDirs:

@@ -41,7 +41,7 @@ _PREPARATION: Final = 0.5
 _QUEUE_S: Final = 1.0
 """Seconds that an environment must have waited for its fork before its init limit starts anew."""
 
-_FORKED_S: Final = 0.0045
+_FORKED_S: Final = 0.0035
 """CPU seconds of an environment that imports nothing but its handler (docs/decisions/0008)."""
 
 _MAX_RESETS: Final = 1000

@@ -27,10 +27,11 @@ By those of coverage.py it is started with every interpreter, and measures what 
 Whatever a zygote starts with can be read in /proc by everything it forks.
 """
 
-_START: Final = (
+START: Final = (
     "import sys; sys.path.insert(0, sys.argv[3]); from engine.executors.process.child.zygote import main; "
     "main(int(sys.argv[1]), int(sys.argv[2]))"
 )
+"""What the engine's own interpreter runs; its arguments: socket, process id of the engine, its folder."""
 
 _FOREIGN_START: Final = str(Path(__file__).parents[1] / "child" / "foreign_start.py")
 _HAS_SAFE_PATH: Final = (3, 11)
@@ -81,7 +82,7 @@ def _command(interpreter: PythonInterpreter | None, descriptor: int) -> list[str
     """What starts a zygote: the engine's own interpreter has its packages, to another they are brought."""
     ours = [str(descriptor), str(os.getpid())]
     if interpreter is None:
-        return [sys.executable, "-P", "-c", _START, *ours, package_root()]
+        return [sys.executable, "-P", "-c", START, *ours, package_root()]
     options = ["-P"] if interpreter.version >= _HAS_SAFE_PATH else []
     return [interpreter.executable, *options, _FOREIGN_START, *ours, _folder_of("simplejson")]
 

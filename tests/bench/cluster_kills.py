@@ -32,8 +32,6 @@ def handler(event, context):
             file.write("x")
     return event["number"]
 """
-NODES = 3
-CALLERS = 24
 LIMIT_S = 1.0
 WAYS = (signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM)
 
@@ -41,9 +39,10 @@ WAYS = (signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM)
 class Drill:
     """Callers, events and kills, and what came of them."""
 
-    def __init__(self, kills: int, seed: int = 1) -> None:
+    def __init__(self, kills: int, callers: int = 24, agents: int = 3, seed: int = 1) -> None:
         self.kills = kills
-        self.agents, self.nodes = AgentProcesses(NODES), NodeCount()
+        self.callers = callers
+        self.agents, self.nodes = AgentProcesses(agents), NodeCount()
         self.outcomes: Counter[str] = Counter()
         self.wrong: list[str] = []
         self.late_s: list[float] = []
@@ -63,9 +62,9 @@ class Drill:
             async with Engine(
                 functions, executor=given, observers=[self.nodes], scaling_rate=0, retry_wait_s=0.2
             ) as engine:
-                await self.nodes.until(NODES)
+                await self.nodes.until(self.agents.count)
                 async with asyncio.TaskGroup() as group:
-                    for _ in range(CALLERS):
+                    for _ in range(self.callers):
                         group.create_task(self._call(engine))
                     group.create_task(self._send(engine, marks))
                     await self._kill()

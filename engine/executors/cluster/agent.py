@@ -11,6 +11,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +56,7 @@ class Agent:
         self._now = clock.now
         self._session: AgentSession | None = None
         self._tunnel = TunnelListener(self._loop)
+        self._host: ProcessHost | None = None
         self._is_draining = asyncio.Event()
         self._said = ""
         self._workshop = Workshop(
@@ -79,7 +81,9 @@ class Agent:
 
     async def run(self) -> None:
         """Connect and serve, again and again; returns once it is drained."""
-        host = ProcessHost.acquire(self._workshop)  # the zygote stays from one engine to the next
+        host = self._host = ProcessHost.acquire(
+            self._workshop
+        )  # its zygote stays from one engine to the next
         try:
             zygote = host.zygote(None, ())
             await zygote.up
@@ -119,7 +123,8 @@ class Agent:
         session = self._session
         if session is not None:
             session.leave()
-            await asyncio.wait([self._loop.create_task(session.is_idle.wait())], timeout=grace_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(session.is_idle.wait(), grace_s)
             session.connection.send(wire.BYE, 0)
             session.connection.close()
 
@@ -138,7 +143,10 @@ class Agent:
             )
             transport = await handshake.done
         prepare_socket(transport.get_extra_info("socket"))
-        session = self._session = AgentSession(self._workshop, self._cache, transport, self._tunnel)
+        assert self._host is not None  # `run` has it
+        terminated = self._host.wait_terminated
+        session = AgentSession(self._workshop, self._cache, transport, self._tunnel, terminated)
+        self._session = session
         if rest := handshake.rest():
             session.connection.data_received(rest)
         if transport.is_closing():

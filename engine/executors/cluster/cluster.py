@@ -7,6 +7,7 @@ import ipaddress
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -187,7 +188,8 @@ class Cluster:
         for node in nodes:
             node.say_goodbye()
         if nodes:
-            await asyncio.wait([self._loop.create_task(self._is_empty.wait())], timeout=_CLOSING_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_empty.wait(), _CLOSING_S)
         for node in list(self._nodes.values()):
             node.lose(NodeLoss.LEFT, "the engine stops")
         await self._carrier.close()
@@ -202,8 +204,14 @@ class Cluster:
     def _handshake(self, secret: bytes) -> EngineHandshake:
         if len(self._unknown) >= _MAX_UNKNOWN:
             next(iter(self._unknown)).drop()
-        over = partial(self._unknown.pop, None)
-        handshake = EngineHandshake(self._loop, secret, VERSION, self._welcome, over, self._refused)
+        handshake = EngineHandshake(
+            self._loop,
+            secret,
+            VERSION,
+            self._welcome,
+            lambda known: self._unknown.pop(known, None),
+            self._refused,
+        )
         self._unknown[handshake] = None
         return handshake
 

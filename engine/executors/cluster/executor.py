@@ -184,6 +184,8 @@ class ClusterExecutor:
         self._is_closed = True
         for environment in self._environments.values():
             self._cluster.withdraw(environment)
+            if environment.node is not None:
+                environment.node.forget(environment)
         self._environments.clear()
         self._uncoded.clear()
         self._cluster.remove(self, self._workshop.commons, self.KEY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -38,6 +38,8 @@ class _HostedFunction:
         self.message = message
         self.facts = facts
         self.executor: ProcessExecutor | None = None
+        self.is_looking = False
+        """Whether it is being found out what it runs in."""
         self.why_not = ""
         """Why none of its environments can be started here, if none ever can."""
         self.pending: dict[int, bool] = {}
@@ -49,9 +51,18 @@ class AgentSession:
     """One connection to an engine, and the environments that it has had started."""
 
     def __init__(
-        self, workshop: Workshop, cache: CodeCache, transport: asyncio.Transport, tunnel: TunnelListener
+        self,
+        workshop: Workshop,
+        cache: CodeCache,
+        transport: asyncio.Transport,
+        tunnel: TunnelListener,
+        terminated: Callable[[], Awaitable[None]],
     ) -> None:
-        """`workshop` and `tunnel`: what all executors here have in common, in all sessions."""
+        """`workshop` and `tunnel`: what all executors here have in common, in all sessions.
+
+        `terminated` returns when no environment is on its way out any more.
+        """
+        self._terminated = terminated
         self._workshop = workshop
         self._loop = workshop.loop
         self._now = workshop.clock.now
@@ -244,6 +255,7 @@ class AgentSession:
         self._owners.clear()
         for executor in self._closing:
             await executor.wait_closed()
+        await self._terminated()  # what they write meanwhile is logged
         self.connection.send(wire.BYE, 0)
         self.connection.close()
 
@@ -258,7 +270,7 @@ class AgentSession:
     def _look_for_code(self, function: _HostedFunction) -> None:
         """Host it, or ask for its code, unless that was done."""
         digest = function.message.digest
-        if digest in self._awaited:
+        if digest in self._awaited or function.is_looking:
             return
         folder = self._cache.use(digest)
         if folder is not None:
@@ -316,7 +328,7 @@ class AgentSession:
         return [
             function
             for function in self._functions.values()
-            if function.message.digest == digest and function.executor is None
+            if function.message.digest == digest and function.executor is None and not function.is_looking
         ]
 
     def _no_code(self, digest: bytes, why: str) -> None:
@@ -330,14 +342,35 @@ class AgentSession:
             self._decline(channel, why)
 
     def _host(self, function: _HostedFunction, folder: Path) -> None:
-        """Make the executor, and start what waited for it."""
-        message, facts = function.message, function.facts
+        """Make the executor, once it is known what the handler is to run in."""
+        python = function.message.python
+        if python is None:
+            self._make_executor(function, folder, None)
+            return
+        function.is_looking = True
+        task = self._loop.create_task(self._look_at_python(function, folder, python))
+        self._installing.add(task)
+        task.add_done_callback(self._installing.discard)
+
+    async def _look_at_python(
+        self, function: _HostedFunction, folder: Path, python: PythonInterpreter
+    ) -> None:
         try:
-            python = python_here(message.python)
+            found = await self._workshop.offload(partial(python_here, python))
         except UnusablePython as error:
             function.why_not = f"on this node {error}"
             self._decline_pending(function, function.why_not)
-            return
+        else:
+            self._make_executor(function, folder, found)
+        function.is_looking = False
+
+    def _make_executor(
+        self, function: _HostedFunction, folder: Path, python: PythonInterpreter | None
+    ) -> None:
+        """Make the executor, and start what waited for it."""
+        message, facts = function.message, function.facts
+        if function not in self._functions.values():
+            return  # closed meanwhile
         workshop = dataclasses.replace(
             self._workshop,
             account=message.account,

@@ -153,13 +153,13 @@ class TunnelStreams:
         self._connecting: set[asyncio.Task[None]] = set()
         self._channels = _FIRST_CHANNEL
 
-    def opened(self) -> _TunnelStream:
-        """The end of a new stream, for a socket that has just been accepted here."""
+    def opened(self) -> asyncio.Protocol:
+        """The end of a new stream, for a socket that was accepted here; it is closed if there are many."""
+        if len(self._streams) >= _MAX_STREAMS:
+            return _Closed()
         self._channels += 1
-        stream = _TunnelStream(self, self._channels)
-        if len(self._streams) < _MAX_STREAMS:
-            self._streams[self._channels] = stream
-            self.send(wire.STREAM_OPEN, self._channels)
+        stream = self._streams[self._channels] = _TunnelStream(self, self._channels)
+        self.send(wire.STREAM_OPEN, self._channels)
         return stream
 
     def take(self, operation: int, channel: int, body: bytes) -> None:

@@ -142,6 +142,12 @@ class ProcessHost:
         template.retire()
         self._retired = [template, *(one for one in self._retired if not one.is_over)]
 
+    async def wait_terminated(self) -> None:
+        """Return when no environment is on its way out any more, in `GRACE_S` at most."""
+        if self._terminating:
+            self._all_exited.clear()
+            await self._all_exited.wait()
+
     async def wait_closed(self) -> None:
         """Return when no process and no file of it is left; at once while executors still need it."""
         if self._closing is not None:
@@ -157,9 +163,7 @@ class ProcessHost:
         self.monitor.close()
         self.admission.close()
         try:
-            if self._terminating:
-                self._all_exited.clear()
-                await self._all_exited.wait()  # `terminate` has set the time
+            await self.wait_terminated()
         finally:  # also if the loop is closed meanwhile
             for environment in list(self._terminating):
                 environment.close()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 from engine.core.engine_events import EndedForMemory, EngineEvent, Held
@@ -191,6 +191,7 @@ class Admission:
         self._timer: asyncio.TimerHandle | None = None
         self._moved_s = 0.0  # when something was started or had ended last
         self._taken_s = 0.0  # when a busy one was told to go after its work
+        self._owed: AdmittedFunction | None = None  # the function that others make room for
         self._extended_s = 0.0
         self._paused_until_s = 0.0  # after a fork that failed
         self._pause_s = _FIRST_PAUSE_S
@@ -309,6 +310,8 @@ class Admission:
         self._begun[environment] = function
         self._spawning.add(environment)
         self._moved_s = self._now()
+        if function is self._owed:
+            self._owed = None
         start()
 
     def _admit(self) -> None:
@@ -316,7 +319,7 @@ class Admission:
         oldest_s = next(iter(self._queue.values())).began_s
         strict = self._now() - oldest_s > PATIENCE_S
         short = set(self._with_idle)  # nobody waits for what they have in line
-        for environment, waiting in list(self._queue.items()):
+        for environment, waiting in self._in_order():
             if waiting.function in short or environment not in self._queue:
                 continue
             if self._shortage(waiting.function) is None:
@@ -326,6 +329,11 @@ class Admission:
                 return
             else:
                 short.add(waiting.function)
+
+    def _in_order(self) -> list[tuple[AdmittedEnvironment, _Waiting]]:
+        """What waits, as it came; first what others make room for."""
+        entries = list(self._queue.items())
+        return sorted(entries, key=lambda one: one[1].function is not self._owed) if self._owed else entries
 
     # ---------------------------------------------------------------- while something waits
 
@@ -363,25 +371,48 @@ class Admission:
         """End idle environments for those that wait, or after `PATIENCE_S` without any, a busy one."""
         if self._leaving():
             return
-        first = next((entry for entry in self._queue.values() if entry.function not in self._with_idle), None)
-        if first is None:
-            return
-        idle = self._idle_by_function()
+        firsts: dict[AdmittedFunction, _Waiting] = {}
+        for entry in self._queue.values():
+            if entry.function not in self._with_idle:
+                firsts.setdefault(entry.function, entry)
+        idle = self._idle_by_function() if firsts else {}
         if idle:
-            limit_kb = self._memory.limit_kb if self._memory is not None else 0
-            missing_kb = first.function.need.kb(limit_kb)
-            function = max(idle, key=lambda owner: len(idle[owner]))
-            for environment in idle[function]:
-                if function.give_up(environment):
-                    missing_kb -= function.need.kb(limit_kb)
-                if missing_kb <= 0:
-                    return
-        elif now_s - max(first.began_s, self._moved_s, self._taken_s) > PATIENCE_S:
-            self._take_from_the_largest(first.function)
-            self._taken_s = now_s
+            self._give_up_idle(next(iter(firsts)), idle)
+        else:
+            self._take_turns(firsts.values(), now_s)
 
-    def _take_from_the_largest(self, waiting_function: AdmittedFunction) -> None:
-        """Have the function with the most environments, and more than `waiting_function`, give one up."""
+    def _give_up_idle(
+        self, waiting: AdmittedFunction, idle: dict[AdmittedFunction, list[AdmittedEnvironment]]
+    ) -> None:
+        """End idle environments of the function that has most of them, until `waiting` has its memory."""
+        limit_kb = self._memory.limit_kb if self._memory is not None else 0
+        missing_kb = waiting.need.kb(limit_kb)
+        function = max(idle, key=lambda owner: len(idle[owner]))
+        for environment in idle[function]:
+            if function.give_up(environment):
+                self._owed = waiting
+                missing_kb -= function.need.kb(limit_kb)
+            if missing_kb <= 0:
+                return
+
+    def _take_turns(self, firsts: Iterable[_Waiting], now_s: float) -> None:
+        """Have a busy environment go after its work for the first in line, or for a function that has none.
+
+        The largest function of all may be the first in line: it must not keep out those behind it.
+        """
+        there = set(self._begun.values())
+        for place, first in enumerate(firsts):
+            quiet_s = now_s - max(first.began_s, self._moved_s, self._taken_s)
+            is_next = not place or first.function not in there
+            if is_next and quiet_s > PATIENCE_S and self._take_from_the_largest(first.function):
+                self._taken_s, self._owed = now_s, first.function
+                return
+
+    def _take_from_the_largest(self, waiting_function: AdmittedFunction) -> bool:
+        """Have the function with the most environments, and more than `waiting_function`, give one up.
+
+        Returns whether one does.
+        """
         counts: dict[AdmittedFunction, int] = {}
         for function in self._begun.values():
             counts[function] = counts.get(function, 0) + 1
@@ -392,7 +423,8 @@ class Admission:
                 for environment, of in list(self._begun.items())
                 if of is function and environment.running
             ):
-                return
+                return True
+        return False
 
     def _idle_by_function(self) -> dict[AdmittedFunction, list[AdmittedEnvironment]]:
         idle: dict[AdmittedFunction, list[AdmittedEnvironment]] = {}

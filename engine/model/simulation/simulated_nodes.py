@@ -275,12 +275,14 @@ class SimulatedNodes:
     def _look(self, now_s: float, _a: int, _b: int) -> None:
         """Place what fits, in order. Who has waited for long holds up functions that have as much already."""
         late: list[PlacedFunction] = []
-        for asked_s, owner in self._first_of_each():
+        for place, (asked_s, owner) in enumerate(self._first_of_each()):
             has = self._has(owner)
             if any(has >= self._has(other) for other in late) or self._place_all(owner, now_s):
                 continue
-            if self._make_room(owner, now_s, asked_s):
+            if not place and self._give_up_idle(owner, now_s):
                 return  # what that frees is for this one
+            if not place or not has:
+                self._take_turns(owner, now_s, asked_s)
             if now_s - asked_s > PATIENCE_S:
                 late.append(owner)
 
@@ -310,11 +312,8 @@ class SimulatedNodes:
         del self._line[owner]
         return True
 
-    def _make_room(self, owner: PlacedFunction, now_s: float, asked_s: float) -> bool:
-        """Have others end idle environments for one of `owner`, or after a while a busy one after its work.
-
-        Returns whether there is room now, or will be in this moment.
-        """
+    def _give_up_idle(self, owner: PlacedFunction, now_s: float) -> bool:
+        """Have others end the fewest idle environments that make room for one of `owner`, if some do."""
         need = self._need(owner)
         idle: dict[_SimulatedNode, list[tuple[PlacedFunction, int]]] = {}
         for other in self._environments:
@@ -322,12 +321,11 @@ class SimulatedNodes:
                 for env_id in other.idle():
                     idle.setdefault(self._there[other, env_id], []).append((other, env_id))
         plans = (self._given_up(node, ones, need) for node, ones in idle.items())
-        best = min((plan for plan in plans if plan is not None), key=len, default=None)
-        for other, env_id in best or ():
+        best = min((plan for plan in plans if plan is not None), key=len, default=())
+        for other, env_id in best:
+            self._owed = owner
             other.give_up(now_s, env_id)
-        if best is None and now_s - max(self._moved_s, asked_s) >= PATIENCE_S:
-            self._take_from_the_largest(owner, now_s)
-        return best is not None
+        return bool(best)
 
     def _given_up(
         self, node: _SimulatedNode, idle: Sequence[tuple[PlacedFunction, int]], need: EnvironmentNeed
@@ -344,8 +342,10 @@ class SimulatedNodes:
                 return chosen
         return None
 
-    def _take_from_the_largest(self, owner: PlacedFunction, now_s: float) -> None:
-        """Have the function with most environments, and more than `owner`, give up one after its work."""
+    def _take_turns(self, owner: PlacedFunction, now_s: float, asked_s: float) -> None:
+        """After a while have the function with most environments, and more than `owner`, end a busy one."""
+        if now_s - max(self._moved_s, asked_s) < PATIENCE_S:
+            return
         for other in sorted(self._environments, key=lambda one: (-self._has(one), one.name)):
             if other is not owner and self._has(other) > self._has(owner) and (busy := other.busy()):
                 other.give_up(now_s, busy[0])

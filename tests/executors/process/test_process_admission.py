@@ -171,6 +171,35 @@ async def test_a_busy_environment_makes_room_after_its_work_if_others_have_waite
     assert 1 == world.admission.waiting
 
 
+async def test_the_largest_function_does_not_keep_out_others_though_it_waits_too(world):
+    """It has the whole machine, and is first in line for more: others get their turn all the same."""
+    large, small = world.tenant("large", TOTAL_KB // 10), world.tenant("small", TOTAL_KB // 10)
+    for _ in range(12):
+        large.ask()
+    large.settle()
+    await asyncio.sleep(2 * PATIENCE_S)
+    small.ask()
+    await asyncio.sleep(2 * PATIENCE_S)
+    (leaving,) = large.outdated
+    large.end(leaving)  # its work is done
+    await asyncio.sleep(0.2)
+
+    assert (8, 1) == (len(large.there), len(small.there))
+
+
+async def test_the_room_of_an_idle_environment_is_for_whom_it_was_given_up(world):
+    """And not for its own function, which has waited longer, but for nothing."""
+    some, other = world.tenant("some", TOTAL_KB // 10), world.tenant("other", TOTAL_KB // 10)
+    for _ in range(12):
+        some.ask()
+    some.settle()
+    some.there[0].running = False
+    other.ask()
+    await asyncio.sleep(0.5)
+
+    assert (8, 1) == (len(some.there), len(other.there))
+
+
 async def test_what_waits_for_a_function_with_an_idle_environment_takes_nothing_from_others(world):
     """Nobody waits for it any more."""
     some, other = world.tenant("some", TOTAL_KB // 10), world.tenant("other", TOTAL_KB // 10)

@@ -59,11 +59,23 @@ class Counts:
 
 def count_in(path: str) -> None:
     """In the zygote, before it does anything: count the steps of what it forks, one by one at a time."""
-    import_module("engine.executors.process.child.zygote")
+    import_module(f"{_CHILD}.zygote")
     counts = Counts(path)
+    _clear_at_first(counts, import_module(f"{_CHILD}.fork_server").ForkServer)
     for number, (place, name) in enumerate(STEPS.values()):
         module, _, owner = place.partition(":")
         _count(counts, number, getattr(import_module(module), owner), name)
+
+
+def _clear_at_first(counts: Counts, server: type) -> None:
+    """Forget the steps of the rehearsal."""
+    run = vars(server)["run"]
+
+    def run_cleared(self: object) -> None:
+        counts.clear()
+        run(self)
+
+    setattr(server, "run", run_cleared)  # noqa: B010
 
 
 def _count(counts: Counts, number: int, owner: type, name: str) -> None:

@@ -18,12 +18,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.bench.cluster_load import NODES
 from tests.network_namespaces import NodeProcess, why_not
 from tests.ray.ray_cluster import LIMIT_S, Cluster, nodes_of, until
 
 AT_MOST = {"added_p50_us": 150.0, "answered_s": 1.0, "events_lost": 0}
 AT_LEAST = {"noop_per_s": 20_000, "cold_per_s_per_node": 150, "cpu_scaling": 1.7}
-NODES = ("n0", "n1")
 
 
 class Load:

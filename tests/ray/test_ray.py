@@ -137,7 +137,7 @@ def test_an_engine_without_the_token_is_refused_in_one_sentence(cluster):
 
 
 def test_a_cluster_that_asks_nobody_for_a_token_is_refused(cluster):
-    """Though the engine has one, which nobody looks at."""
+    """Though the engine has one, which nobody looks at. What insists runs there, and ends however it ends."""
     alone = cluster.switch.add("alone")
     ray = cluster.start(alone, *HEAD, *ONE_AGENT, RAY_AUTH_MODE="disabled")
     until(lambda: listens(alone, PORT), "it listens")
@@ -145,6 +145,8 @@ def test_a_cluster_that_asks_nobody_for_a_token_is_refused(cluster):
     said, _ = cluster.serve(alone, APP, "--ray", address, *FREE).communicate(timeout=LIMIT_S)
     with cluster.engine(APP, "--ray", address, "--insecure-ray", on=alone, wants=1) as engine:
         insisted = engine.call()
+        engine.stop(signal.SIGKILL)
+        until(lambda: not alone.find("engine"), "what it has started has ended, too")
     alone.kill()
     ray.wait(LIMIT_S)
 

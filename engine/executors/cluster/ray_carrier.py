@@ -22,7 +22,7 @@ NOT_INSTALLED: Final = (
 
 _DRIVER: Final = "engine.executors.cluster.ray_driver"
 _READY_S: Final = 60.0
-_CLOSE_S: Final = 15.0
+_CLOSE_S: Final = 8.0
 _PAUSE_S: Final = 2.0
 _LONGEST_PAUSE_S: Final = 60.0
 
@@ -103,13 +103,13 @@ class RayCarrier:
         try:
             message = await asyncio.wait_for(self._read(process), _READY_S)
         except TimeoutError:
-            message = {"refused": f"Ray has not answered for {_READY_S:.0f} s"}
+            message = {"ended": f"Ray has not answered for {_READY_S:.0f} s"}
         except BaseException:
             await self._end(process, 0)
             raise
-        if message is None or "refused" in message:
+        if message is None or "ended" in message:
             await self._end(process, 0)
-            raise RayRefused((message or {}).get("refused", "the process that talks to Ray has ended"))
+            raise RayRefused((message or {}).get("ended", "the process that talks to Ray has ended"))
         if self._wished:
             self._send({"wish": self._wished})
 
@@ -122,21 +122,21 @@ class RayCarrier:
 
     async def _keep(self) -> None:
         """Pass on what the process says; start another when it ends, as it does when the cluster is lost."""
-        pause_s = _PAUSE_S
         while True:
             process = self._process
             assert process is not None
+            why = ""
             while (message := await self._read(process)) is not None:
-                pause_s = _PAUSE_S
-                self._say(message["say"])
+                if "ended" in message:
+                    why = f" ({message['ended']})"
+                else:
+                    self._say(message["say"])
             await process.wait()
-            self._say(
-                "the connection to Ray is lost, and with it the agents it has started: it is tried again"
-            )
-            await self._again(pause_s)
+            self._say(f"the connection to Ray is lost{why}, and with it all agents: it is tried again")
+            await self._again()
 
-    async def _again(self, pause_s: float) -> None:
-        why = ""
+    async def _again(self) -> None:
+        why, pause_s = "", _PAUSE_S
         while True:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

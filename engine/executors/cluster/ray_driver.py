@@ -2,8 +2,9 @@
 
 The engine does not import Ray: that costs 65 MB and two dozen threads, Ray's calls block, and its core ends
 the process it is in when a cluster is lost. Here it may. Messages are lines of JSON: on stdin an `Order`,
-then `{"wish": agents}` as often as it changes; on stdout `{"ready": nodes}` or `{"refused": sentence}` once,
-then `{"say": line}`. The end of stdin ends the agents and this process, and so does the end of the engine.
+then `{"wish": agents}` as often as it changes; on stdout `{"ready": nodes}` once, then `{"say": line}`, and
+at last `{"ended": sentence}` unless it was told to end. The end of stdin ends the agents and this process,
+and so does the end of the engine.
 """
 
 from __future__ import annotations
@@ -277,7 +278,10 @@ def main() -> None:
     try:
         drive(order, tell)
     except (ClusterRefused, ClusterNotFound) as refused:
-        tell({"refused": str(refused)})
+        tell({"ended": str(refused)})
+    except Exception as error:
+        tell({"ended": f"{type(error).__name__}: {first_line(error)}"})
+        raise
 
 
 def _first_line_of_stdin() -> bytes:

@@ -21,7 +21,7 @@ from engine.core.invocation import Reply
 from engine.core.outcome import Outcome
 from engine.core.payload_limits import MAX_ASYNC_EVENT_BYTES, MAX_EVENT_BYTES
 from engine.errors import EngineError, NotAccepting, PayloadError
-from engine.executors.scope import host_variables
+from engine.executors.host_variables import host_variables
 from engine.ports import ExecutorFactory, Observer, Sink
 from engine.runtime.async_queue import AsyncQueue
 from engine.runtime.dispatcher import Dispatcher, Stage

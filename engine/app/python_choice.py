@@ -21,9 +21,9 @@ from engine.config import Config
 from engine.core.function import Function
 from engine.core.python_interpreter import ChosenPython, PythonInterpreter
 from engine.errors import ConfigError
+from engine.executors.host_variables import host_variables
 from engine.executors.process import support
 from engine.executors.python_probe import UnusablePython, interpreter_at
-from engine.executors.scope import host_variables
 from engine.runtime.platform import Platform
 
 _VENV: Final = ".venv"

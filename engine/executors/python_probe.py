@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.core.python_interpreter import PythonInterpreter
 from engine.errors import EngineError
-from engine.executors.scope import host_variables
+from engine.executors.host_variables import host_variables
 
 OLDEST: Final = (3, 9)
 """The oldest Python that the engine's half of a handler's process runs in."""

@@ -17,6 +17,7 @@ from typing import Any, Final
 from engine.core.function import Account, Function
 from engine.core.variables import Initialisation, lambda_variables
 from engine.executors.capture import current
+from engine.executors.host_variables import host_data
 
 _HOST_ONLY: Final = (b"AWS_", b"LAMBDA_", b"_HANDLER", b"_X_AMZN_")
 """What names of the engine's own variables begin with that no function sees: credentials above all."""
@@ -132,17 +133,6 @@ class _View(MutableMapping[bytes, bytes]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-
-def host_data() -> dict[bytes, bytes]:
-    """The engine's own variables, whoever asks, by their encoded names."""
-    data: dict[bytes, bytes] = vars(os.environ)["_data"]
-    return data
-
-
-def host_variables() -> dict[str, str]:
-    """The same as text: for what the engine starts, which may be at a moment when a function's code runs."""
-    return {os.fsdecode(name): os.fsdecode(value) for name, value in host_data().items()}
 
 
 _Environ: Any = type(os.environ)

@@ -16,6 +16,7 @@ from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.core.payload_limits import MAX_RESPONSE_BYTES
 from engine.executors.cpu_use import use_of_process
+from engine.executors.host_variables import host_variables
 from engine.executors.marshal import exit_reason
 from engine.executors.runtime_api import responses
 from engine.executors.runtime_api.command import CLIENT, InvalidEntrypoint, command_of, variables_of
@@ -23,7 +24,6 @@ from engine.executors.runtime_api.output_lines import OutputLines
 from engine.executors.runtime_api.runtime_api import RuntimeApi
 from engine.executors.runtime_api.runtime_process import RuntimeProcess, spawn
 from engine.executors.runtime_api.worker_processes import WorkerProcesses
-from engine.executors.scope import host_variables
 from engine.ports import Facts, Workshop
 from engine.protocols.http.request_gate import RequestGate, marks_of
 from engine.protocols.http.server import HttpLimits, HttpServer, Request

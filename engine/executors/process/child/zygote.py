@@ -61,17 +61,17 @@ def main(descriptor: int, parent: int) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     adopt_orphans()
     connection = socket.socket(fileno=descriptor)
-    first = receive_message(connection)
-    if first is None:
-        os._exit(0)
-    setup: dict[str, Any] = json.loads(first.body)
     empty_input()
     open_streams()
     log = HandlerLog()
     log.install()
     copy_used_modules()
     private = PrivateModules.take()
-    warm_up(log, private)
+    warm_up(log, private)  # which takes half as long as the imports: meanwhile the engine starts
+    first = receive_message(connection)
+    if first is None:
+        os._exit(0)
+    setup: dict[str, Any] = json.loads(first.body)
     _clear_main_module(sys.path[:] if setup["path"] is None else setup["path"])
     problem = _preload(setup["preload"])
     if problem is not None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from engine.core.cluster_config import RayConfig
 from engine.errors import EngineError
-from engine.executors.scope import host_variables
+from engine.executors.host_variables import host_variables
 
 NOT_INSTALLED: Final = (
     "Ray is not installed: pip install 'invocation-engine[ray]', or start agents yourself with `engine agent`"

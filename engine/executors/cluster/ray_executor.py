@@ -13,7 +13,7 @@ from engine.executors.cluster.carrier import Carrier
 from engine.executors.cluster.executor import ClusterExecutor
 from engine.executors.cluster.ray_address import ClusterNotFound, found, is_loopback_alone, split
 from engine.executors.cluster.ray_carrier import RayCarrier
-from engine.executors.scope import host_variables
+from engine.executors.host_variables import host_variables
 from engine.ports import Facts, Workshop
 
 _LOOPBACK: Final = "127.0.0.1"

@@ -1,4 +1,7 @@
-"""Rare things worth telling an operator, as values: observers log and count them."""
+"""Rare things worth telling an operator, as values: observers log and count them.
+
+`node`, where there is one, is the node of the cluster it happened on; "" for the engine's own machine.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +67,7 @@ class Confined:
     function: str
     memory_by: str
     own_tmp: bool
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,7 @@ class Held:
     fit: int
     limit: int
     first: bool
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +99,7 @@ class EndedForMemory:
 
     function: str
     resident_mb: int
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +131,7 @@ class CpuLimited:
     cores: int
     memory_mb: int
     fit: int
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +150,7 @@ class CpuMeasured:
     memory_mb: int
     fit: int
     worse: bool
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,13 @@ from engine.core.outcome import Outcome
 from engine.ports import Clock
 from engine.telemetry.async_lines import async_line, async_record
 from engine.telemetry.machine_lines import machine_line, machine_record
-from engine.telemetry.node_lines import crash_line, node_line, node_record, on_node
+from engine.telemetry.node_lines import (
+    crash_line,
+    node_line,
+    node_member,
+    node_record,
+    on_node,
+)
 from engine.telemetry.report_lines import (
     end_line,
     failure_lines,
@@ -212,7 +218,7 @@ class _Json:
         record["engine"] = {
             "function": event.function,
             "trigger": event.trigger,
-            **_node(invocation.node),
+            **node_member(invocation.node),
             **_execution(event),
         }
         return json_line(iso_utc(wall_s), "platform.start", record)
@@ -235,7 +241,7 @@ class _Json:
             "coldStart": outcome.cold_start,
             "queueWaitMs": _ms(outcome.queue_wait_s),
             "costDollars": float(outcome.cost_usd),
-            **_node(invocation.node),
+            **node_member(invocation.node),
             **_execution(invocation.event),
         }
         report = {**report_record(outcome, error_type, memory_mb), "engine": ours}
@@ -271,7 +277,11 @@ class _Json:
                 }
                 return json_line(time, "engine.initsLimit", record)
             case Confined():
-                record = {"memoryBy": notice.memory_by, "ownTmp": notice.own_tmp}
+                record = {
+                    "memoryBy": notice.memory_by,
+                    "ownTmp": notice.own_tmp,
+                    **node_member(notice.node),
+                }
                 return json_line(time, "engine.confined", record)
             case DeliveryFailed() | EventDropped() | EventsAbandoned():
                 return json_line(time, *async_record(notice))
@@ -305,7 +315,7 @@ def _confined_line(notice: Confined) -> str:
     tmp = "each environment has a /tmp of its own"
     if not notice.own_tmp:
         tmp = "mounting is not allowed, so /tmp is shared, and TMPDIR names each environment's own folder"
-    return f"[engine] processes: {memory}; {tmp}\n"
+    return f"[engine] processes{on_node(notice.node)}: {memory}; {tmp}\n"
 
 
 def _rounded(number: float) -> str:
@@ -332,7 +342,7 @@ def _init_lines(notice: Initialised, wall_s: float) -> str:
         "initializationType": "provisioned-concurrency" if notice.provisioned else "on-demand",
         "phase": "init",
     }
-    status, ours = {"status": "success"}, {"function": notice.function, **_node(notice.node)}
+    status, ours = {"status": "success"}, {"function": notice.function, **node_member(notice.node)}
     if notice.error_type is not None:
         word = "timeout" if notice.error_type == "Sandbox.Timedout" else "error"
         status = {"status": word, "errorType": notice.error_type}
@@ -360,11 +370,6 @@ def json_line(time: str, kind: str, record: dict[str, Any]) -> str:
 def _execution(event: Event) -> dict[str, str]:
     """The durable execution that an invocation is one of, by the name that AWS's SDK logs it under."""
     return {} if event.execution_arn is None else {"executionArn": event.execution_arn}
-
-
-def _node(name: str) -> dict[str, str]:
-    """The node of the cluster; nothing for the engine's own machine."""
-    return {"node": name} if name else {}
 
 
 def _ms(seconds: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.core.engine_events import CpuLimited, CpuMeasured, EndedForMemory, Held
+from engine.telemetry.node_lines import node_member, on_node
 
 MachineEvent = CpuLimited | CpuMeasured | EndedForMemory | Held
 
@@ -12,7 +13,7 @@ MachineEvent = CpuLimited | CpuMeasured | EndedForMemory | Held
 def machine_line(notice: MachineEvent) -> str:
     """With its newline; nothing for a repetition."""
     text = _text(notice)
-    return f"[engine] {notice.function}: {text}\n" if text else ""
+    return f"[engine] {notice.function}{on_node(notice.node)}: {text}\n" if text else ""
 
 
 def machine_record(notice: MachineEvent) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def machine_record(notice: MachineEvent) -> dict[str, Any]:
     text = _text(notice)
     if not text:
         return {}
-    record: dict[str, Any] = {"function": notice.function, "message": text}
+    record: dict[str, Any] = {"function": notice.function, "message": text, **node_member(notice.node)}
     match notice:
         case Held():
             record |= {"by": notice.by, "environmentMB": notice.environment_mb, "fit": notice.fit}

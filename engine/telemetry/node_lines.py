@@ -71,6 +71,11 @@ def on_node(node: str) -> str:
     return f" on node {node}" if node else ""
 
 
+def node_member(name: str) -> dict[str, str]:
+    """The node as a member of a JSON object; nothing for the engine's own machine."""
+    return {"node": name} if name else {}
+
+
 def crash_line(invocation: Invocation, outcome: Outcome) -> str:
     """Says on which node an environment died; nothing on one machine, and after any other end."""
     if not invocation.node or outcome.status not in (Status.CRASH, Status.OOM):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from engine.core.cluster_nodes import NodeDescription, NodeLoss
-from engine.core.engine_events import Initialised, NodeJoined, NodeLost
+from engine.core.engine_events import Confined, EndedForMemory, Initialised, NodeJoined, NodeLost
 from engine.core.outcome import Status
 
 NODE = NodeDescription(
@@ -49,6 +49,22 @@ def test_who_is_lost_says_why_and_what_went_with_it(text, events, reason):
         event["record"]["reason"],
         event["record"]["environments"],
     )
+
+
+def test_what_a_machine_is_short_of_names_the_node(text, events):
+    """Each node is short of its own."""
+    notices = (
+        Confined(function="hello", memory_by="cgroup", own_tmp=True, node="b"),
+        EndedForMemory(function="hello", resident_mb=90, node="b"),
+    )
+    for notice in notices:
+        text.log.noticed(notice)
+        events.log.noticed(notice)
+    lines = text.turn().splitlines()
+
+    assert lines[0].startswith("[engine] processes on node b: control groups cap memory; ")
+    assert lines[1].startswith("[engine] hello on node b: invocations have taken all memory")
+    assert ["b", "b"] == [event["record"]["node"] for event in events.events()]
 
 
 def test_failures_name_the_node_they_happened_on(text, events, ended):

@@ -19,7 +19,7 @@ from engine.errors import ConfigError
 from engine.executors.cluster.carrier import Carrier, PlainCarrier
 from engine.executors.cluster.cluster import Cluster, tunnel_target
 from engine.executors.cluster.code_archive import CodeError, ShippedCode
-from engine.executors.cluster.messages import FunctionMessage
+from engine.executors.cluster.messages import OWN_SERIES, FunctionMessage
 from engine.executors.cluster.node import Node, RemoteEnvironment
 from engine.ports import Facts, Workshop
 
@@ -46,6 +46,7 @@ class Shipped:
             is_async=workshop.is_async,
             cpu=workshop.cpu,
             python=workshop.python,
+            series=OWN_SERIES if workshop.python is None else workshop.python.series,
             endpoint_url=workshop.endpoint_url,
             is_tunnelled=tunnel_target(workshop.endpoint_url) is not None,
         )

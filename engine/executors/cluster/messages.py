@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import sys
 from typing import Any, Final, NamedTuple
 
 from engine.core.cpu_law import CpuLaw
@@ -22,6 +23,9 @@ _STAYS: Final = frozenset({"durable", "events", "tags", "aliases", "layers", "in
 """Of a function, what environments do not need."""
 
 
+OWN_SERIES: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
 class FunctionMessage(NamedTuple):
     """What a node needs of a function besides its code.
 
@@ -30,6 +34,7 @@ class FunctionMessage(NamedTuple):
         account: For ARNs and variables.
         digest: Of its code.
         logs_json, is_async, cpu, python: As in the engine's `Workshop`.
+        series: Of the Python that it runs in, as `3.12`, whether that is the engine's own or not.
         endpoint_url: Where AWS clients in the handler find the engine, or None.
         is_tunnelled: They find it by way of the agent instead: the engine listens where no node can reach it.
     """
@@ -41,6 +46,7 @@ class FunctionMessage(NamedTuple):
     is_async: bool | None
     cpu: CpuLaw
     python: PythonInterpreter | None
+    series: str
     endpoint_url: str | None
     is_tunnelled: bool
 
@@ -106,9 +112,9 @@ def write_event(event: EngineEvent) -> bytes | None:
     return json.dumps([name, dataclasses.asdict(event)]).encode()
 
 
-def read_event(text: bytes) -> EngineEvent | None:
-    """Read what `write_event` has made."""
+def read_event(text: bytes, node: str) -> EngineEvent | None:
+    """Read what `write_event` has made on that node."""
     name, fields = json.loads(text)
     kind = _EVENTS.get(name)
-    event: EngineEvent | None = None if kind is None else kind(**fields)
+    event: EngineEvent | None = None if kind is None else kind(**{**fields, "node": node})
     return event

@@ -465,7 +465,7 @@ class Node:
 
     def _notice(self, channel: int, body: bytes) -> None:
         owner = self._owners.get(channel)
-        if owner is not None and (event := read_event(body)) is not None:
+        if owner is not None and (event := read_event(body, self.name)) is not None:
             owner.noticed(event)
 
     def _say(self, _channel: int, body: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from engine.executors.cluster import protocol as wire
 from engine.executors.cluster.code_archive import CodeError
 from engine.executors.cluster.code_cache import CodeCache, IncomingArchive
 from engine.executors.cluster.connection import AgentConnection
-from engine.executors.cluster.messages import FunctionMessage
+from engine.executors.cluster.messages import OWN_SERIES, FunctionMessage
 from engine.executors.cluster.remote_facts import RelayedInvocation, RemoteFacts
 from engine.executors.cluster.tunnel import TunnelListener, TunnelStreams
 from engine.executors.process.parent.executor import ProcessExecutor
@@ -343,20 +344,19 @@ class AgentSession:
 
     def _host(self, function: _HostedFunction, folder: Path) -> None:
         """Make the executor, once it is known what the handler is to run in."""
-        python = function.message.python
-        if python is None:
+        message = function.message
+        if message.python is None and message.series == OWN_SERIES:
             self._make_executor(function, folder, None)
             return
         function.is_looking = True
-        task = self._loop.create_task(self._look_at_python(function, folder, python))
+        task = self._loop.create_task(self._look_at_python(function, folder))
         self._installing.add(task)
         task.add_done_callback(self._installing.discard)
 
-    async def _look_at_python(
-        self, function: _HostedFunction, folder: Path, python: PythonInterpreter
-    ) -> None:
+    async def _look_at_python(self, function: _HostedFunction, folder: Path) -> None:
+        message = function.message
         try:
-            found = await self._workshop.offload(partial(python_here, python))
+            found = await self._workshop.offload(partial(python_here, message.python, message.series))
         except UnusablePython as error:
             function.why_not = f"on this node {error}"
             self._decline_pending(function, function.why_not)
@@ -422,15 +422,16 @@ class AgentSession:
                 self.connection.send(wire.WAITS, channel)
 
 
-def python_here(python: PythonInterpreter | None) -> PythonInterpreter | None:
-    """The interpreter of that path on this node; None for the agent's own. Raises UnusablePython."""
-    if python is None:
-        return None
-    found = interpreter_at(python.executable)
-    if found is not None and found.version[:2] != python.version[:2]:
-        raise UnusablePython(
-            python.executable, f"is Python {found.series}, and the engine's is {python.series}"
-        )
+def python_here(python: PythonInterpreter | None, series: str) -> PythonInterpreter | None:
+    """The interpreter of that path on this node; None for the agent's own.
+
+    Raises UnusablePython: it cannot be used, or is not of `series`, `3.12` say: what a function does must not
+    depend on the node that it runs on.
+    """
+    found = None if python is None else interpreter_at(python.executable)
+    path, here = (sys.executable, OWN_SERIES) if found is None else (found.executable, found.series)
+    if here != series:
+        raise UnusablePython(path, f"is Python {here}, and the engine's is {series}")
     return found
 
 

@@ -124,11 +124,15 @@ async def test_a_node_that_leaves_finishes_what_runs_and_gets_nothing_more(setti
 def test_an_agent_without_the_functions_python_says_so():
     """The interpreter is the node's: where it lies elsewhere or is missing, the caller's error names it."""
     from engine.core.python_interpreter import PythonInterpreter
+    from engine.executors.cluster.messages import OWN_SERIES
     from engine.executors.cluster.session import python_here
     from engine.executors.python_probe import UnusablePython
 
     with pytest.raises(UnusablePython, match="/nowhere/bin/python does not exist"):
-        python_here(PythonInterpreter("/nowhere/bin/python", (3, 11, 0), "/nowhere"))
+        python_here(PythonInterpreter("/nowhere/bin/python", (3, 11, 0), "/nowhere"), "3.11")
+    with pytest.raises(UnusablePython, match="and the engine's is 2"):
+        python_here(None, "2.7")
+    assert python_here(None, OWN_SERIES) is None
 
 
 async def test_the_wish_for_agents_grows_with_what_waits_and_ends_with_it(setting):
@@ -171,7 +175,7 @@ async def test_events_of_a_node_are_events_of_the_engine(setting):
     async with setting.engine(count=1) as engine:
         await engine.invoke("f", {})
         async with asyncio.timeout(10):
-            while not any("processes:" in line for line in setting.lines):
+            while not any("processes on node node-0:" in line for line in setting.lines):
                 await asyncio.sleep(0.01)
 
 
@@ -225,5 +229,5 @@ def test_what_is_told_of_an_environment_is_json_of_a_kind():
     ]
 
     assert failures == [read_failure(write_failure(failure)) for failure in failures]
-    assert events == [read_event(write_event(event)) for event in events]
+    assert events == [read_event(write_event(event), "") for event in events]
     assert "Confined" == json.loads(write_event(events[0]))[0]

@@ -126,6 +126,7 @@ def test_what_a_child_would_import_otherwise_or_complain_of_is_left_to_it(
 
 
 FAILING = """
+print("once")
 class Ends(BaseException): pass
 def give_up():
     {what}
@@ -139,15 +140,17 @@ give_up()
 )
 async def test_why_a_module_fails_is_told_alike_whoever_runs_it(make, what):
     """The import system does for the first environments; further ones run what was read beforehand."""
-    lines, answers = [], []
+    lines, answers, runs = [], [], []
     async with make(FAILING.format(what=what), settings={"write_log": lines.append}) as engine:
         for _ in range(4):
             outcome = await engine.invoke("f")
             answers.append({**(outcome.error or {}), "requestId": "", "errorMessage": ""})
+            runs.append("".join(lines).count("once") - sum(runs))
     text = "".join(lines)
     inits, frames = text.count("Traceback"), [line for line in text.splitlines() if line[:1].isspace()]
 
     assert [answers[0]] * 4 == answers
+    assert [2, 1, 1, 1] == runs  # the first init that fails is repeated
     assert inits >= (0 if "Exit" in what else 4)
     assert frames == (frames[: len(frames) // inits] * inits if inits else [])
 

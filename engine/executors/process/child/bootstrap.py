@@ -128,9 +128,8 @@ class ChildBootstrap(NamedTuple):
         began_s = _now()
         environment, _, output, parent, variables, rehearses = self
         if not rehearses:
-            os.setpgid(
-                0, 0
-            )  # not a session: that would make each a scheduling group of its own, see sched(7)
+            # Not a session: that would make each a scheduling group of its own, see sched(7).
+            os.setpgid(0, 0)
         set_up_process(parent, priority)
         redirect(output)
         if environment.cgroups and priority is OF_HANDLERS:

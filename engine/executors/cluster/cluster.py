@@ -308,6 +308,11 @@ class Cluster:
         """Note whether some node has no room for further environments of it."""
         (self._holding.add if holds else self._holding.discard)(member)
 
+    def keep_waiting(self, environment: RemoteEnvironment, member: ClusterMember) -> None:
+        """Place it when the next node joins."""
+        self._waiting[environment] = member
+        self._wish_soon()
+
     def withdraw(self, environment: RemoteEnvironment) -> None:
         """Forget that it waits for a node."""
         if self._waiting.pop(environment, None) is not None:

@@ -32,6 +32,9 @@ _UNKNOWN_KB: Final = 256 * 1024
 _UNABLE_S: Final = 10.0
 """How long a node is left alone that could not start an environment."""
 
+_PATIENCE_S: Final = 3.0
+"""How long an environment that no node can start waits for another node before it has failed."""
+
 
 class Shipped:
     """A function at one state of its code. Compared by identity."""
@@ -325,17 +328,26 @@ class ClusterExecutor:
         self._tell_ended(invocation, Result(Status.CRASH, body, error_type=error_type))
 
     def unable(self, environment: RemoteEnvironment, node: Node, why: str) -> None:
-        """Start it on another node, and leave this one alone for a while; with no other, it has failed."""
+        """Start it on another node, and leave this one alone for a while.
+
+        With no other, it has failed, unless one comes soon: nodes come back.
+        """
         environment.node = None
         if environment.function is self._shipped:  # else it was for code that has been replaced
             self._cluster.say_sometimes(f"{self.name} cannot run on node {node.name}: {why}")
-            self._unable[node] = self._now() + _UNABLE_S
             now_s = self._now()
+            self._unable[node] = now_s + _UNABLE_S
             if all(self._unable.get(usable, 0.0) > now_s for usable in self._cluster.usable):
-                self.failed(environment, InitFailure("Sandbox.Failure", why), 0.0)
+                self._cluster.keep_waiting(environment, self)
+                self._loop.call_later(_PATIENCE_S, self._give_up_waiting, environment, why)
                 return
         self.waits(environment)
         self._cluster.place(environment, self)
+
+    def _give_up_waiting(self, environment: RemoteEnvironment, why: str) -> None:
+        if environment.node is None and self._environments.get(environment.env_id) is environment:
+            self._cluster.withdraw(environment)
+            self.failed(environment, InitFailure("Sandbox.Failure", why), 0.0)
 
     def named(self, environment: RemoteEnvironment, log_stream: str) -> None:
         """Pass on the name of its log stream."""

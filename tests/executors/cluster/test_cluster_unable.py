@@ -1,10 +1,11 @@
-"""Nodes that cannot start what they are asked to: others do, and with no other callers are told at once."""
+"""Nodes that cannot start what they are asked to: others do, and with no other callers are told soon."""
 
 import asyncio
 import errno
 
 import pytest
 
+from engine.executors.cluster import executor as cluster_executor
 from engine.executors.cluster.code_cache import CodeCache, IncomingArchive
 
 pytestmark = pytest.mark.real_time
@@ -58,8 +59,11 @@ async def test_a_node_whose_disk_is_full_runs_nothing_and_costs_nothing(setting,
     assert any("cannot run on node node-0: its code cannot be" in line for line in setting.lines)
 
 
-async def test_with_no_other_node_callers_are_told_at_once_and_it_is_tried_again(setting, full_disk):
+async def test_with_no_other_node_callers_are_told_soon_and_it_is_tried_again(
+    setting, full_disk, monkeypatch
+):
     """Not after the limit of an init."""
+    monkeypatch.setattr(cluster_executor, "_PATIENCE_S", 0.05)
     full_disk.node = "node-0"
     async with setting.engine(count=1) as engine:
         await setting.watch.until(lambda watch: watch.joined)
@@ -69,6 +73,21 @@ async def test_with_no_other_node_callers_are_told_at_once_and_it_is_tried_again
 
     assert "Sandbox.Failure" == failed.error["errorType"]
     assert "No space left on device" in failed.error["errorMessage"]
+    assert 1 == outcome.payload
+
+
+async def test_what_no_node_can_start_goes_to_the_next_one_that_joins(setting, full_disk):
+    """One that was away for a moment, say: its callers wait for it."""
+    full_disk.node = "node-0"
+    async with setting.engine(count=1) as engine:
+        await setting.watch.until(lambda watch: watch.joined)
+        waiting = asyncio.ensure_future(engine.invoke("f", {"value": 1}))
+        async with asyncio.timeout(10):
+            while not any("cannot run on node node-0" in line for line in setting.lines):
+                await asyncio.sleep(0.01)
+        setting.agents.add("node-1")
+        outcome = await waiting
+
     assert 1 == outcome.payload
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import io
 import os
 import resource
@@ -31,6 +32,7 @@ def main() -> None:
     accepted nothing yet and ends with exit code 0, as when it has drained; other commands with 128 and
     the signal's number.
     """
+    gc.disable()  # what is imported stays; `Commands.get_command` turns it on
     _open_missing_streams()
     _buffer_streams()
     serves = sys.argv[1:2] == ["serve"]

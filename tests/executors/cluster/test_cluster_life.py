@@ -231,3 +231,33 @@ def test_what_is_told_of_an_environment_is_json_of_a_kind():
     assert failures == [read_failure(write_failure(failure)) for failure in failures]
     assert events == [read_event(write_event(event), "") for event in events]
     assert "Confined" == json.loads(write_event(events[0]))[0]
+
+
+async def test_what_environments_are_held_to_holds_on_nodes_too(setting):
+    """The memory cap and its figure, SnapStart, and a control group's or a watch's answer."""
+    setting.write(
+        "import os\n"
+        "at_init = os.urandom(4).hex()\n"
+        "def handler(event, context):\n"
+        "    held = bytearray(event.get('mb', 0) << 20)\n"
+        "    held[::4096] = b'x' * len(held[::4096])\n"
+        "    import time; time.sleep(event.get('s', 0))\n"
+        "    return [at_init, os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']]\n"
+    )
+    functions = (
+        setting.function(memory_mb=128),
+        setting.function("snap", snapstart=True),
+        setting.function("shared", environment_concurrency=4),
+    )
+    async with setting.engine(*functions, count=1) as engine:
+        small = await engine.invoke("f", {"mb": 40})
+        over = await engine.invoke("f", {"mb": 300, "s": 1})
+        snapped = await together(engine, [{"s": 0.2}] * 3, "snap")
+        shared = await together(engine, [{"s": 0.2}] * 4, "shared")
+
+    assert small.ok
+    assert 40 < small.max_memory_mb < 128
+    assert (Status.OOM, 128) == (over.status, over.max_memory_mb)
+    assert 1 == len({outcome.payload[0] for outcome in snapped})
+    assert {"snap-start"} == {outcome.payload[1] for outcome in snapped}
+    assert {"lambda-managed-instances"} == {outcome.payload[1] for outcome in shared}

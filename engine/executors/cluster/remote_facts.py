@@ -10,7 +10,7 @@ from engine.core.engine_events import EngineEvent
 from engine.core.error_bodies import InitFailure, response_too_large_body
 from engine.core.event import Event
 from engine.core.invocation import Invocation, Result
-from engine.core.outcome import Outcome, Status
+from engine.core.outcome import Status
 from engine.core.payload_limits import MAX_RESPONSE_BYTES
 from engine.executors.cluster import protocol as wire
 from engine.executors.cluster.connection import AgentConnection
@@ -28,24 +28,28 @@ _CHARACTERS: Final = wire.PIECE_BYTES // 4 - wire.NUMBER.size
 
 
 class RelayedInvocation(Invocation):
-    """An invocation that the engine has sent.
+    """An invocation that the engine has sent; what it is about is read only if somebody asks.
 
     Attributes:
         channel: The environment that it is for.
         number: The engine's for it.
+        request: The request frame.
     """
 
-    __slots__ = ("channel", "number")
+    __slots__ = ("channel", "number", "request")
 
-    def __init__(self, channel: int, request: bytes, function: str, now_s: float) -> None:
-        """`request`: a frame whose deadline is the time that is left."""
-        number, left_s, request_id, qualifier, trace_id, client_context, payload = unpack_request(request)
-        event = Event(function, payload, request_id, now_s)
-        event.qualifier, event.trace_id, event.client_context = qualifier, trace_id, client_context
-        super().__init__(event, _ignore)
+    def __init__(self, channel: int, number: int, request: bytes) -> None:  # the rest is the engine's
         self.channel = channel
         self.number = number
-        self.deadline_s = now_s + left_s
+        self.request = request
+
+    @property
+    def event(self) -> Event:  # type: ignore[override]  # the base class has an attribute
+        """Its payload and its ids; the function is not named."""
+        frame = unpack_request(self.request)
+        event = Event("", frame.payload, frame.request_id, 0.0)
+        event.qualifier, event.trace_id, event.client_context = frame[3:6]
+        return event
 
 
 class RemoteFacts:
@@ -168,7 +172,3 @@ class RemoteFacts:
     def log(self, invocation: Invocation, text: str) -> None:
         """Send what the runtime itself writes to an invocation's log."""
         self.output(invocation, text)
-
-
-def _ignore(_outcome: Outcome) -> None:
-    """The engine answers."""

@@ -23,6 +23,7 @@ from engine.executors.cluster.messages import OWN_SERIES, FunctionMessage
 from engine.executors.cluster.remote_facts import RelayedInvocation, RemoteFacts
 from engine.executors.cluster.tunnel import TunnelListener, TunnelStreams
 from engine.executors.process.parent.executor import ProcessExecutor
+from engine.executors.process.protocol import number_and_deadline
 from engine.executors.python_probe import UnusablePython, interpreter_at
 from engine.machine.memory import MemoryGauge
 from engine.ports import Workshop
@@ -181,7 +182,9 @@ class AgentSession:
     def _run(self, channel: int, body: bytes) -> None:
         owner = self._owners.get(channel)
         if owner is not None and owner.executor is not None:
-            owner.executor.run(channel, RelayedInvocation(channel, body, owner.name, self._now()))
+            number, left_s = number_and_deadline(body)
+            invocation = RelayedInvocation(channel, number, body)
+            owner.executor.relay(channel, invocation, body, self._now() + left_s)
 
     def _start(self, channel: int, body: bytes) -> None:
         number, is_provisioned = wire.STARTED.unpack(body)

@@ -18,6 +18,8 @@ from typing import Final, NamedTuple
 _REQUEST: Final = Struct("<IIdIIII")
 _REQUEST_HEAD: Final = _REQUEST.size
 _SIZE: Final = Struct("<I")
+_NUMBER_AND_DEADLINE: Final = Struct("<Id")
+_AFTER_DEADLINE: Final = 4 + _NUMBER_AND_DEADLINE.size
 _new_tuple: Final = tuple.__new__
 _USUAL_BYTES: Final = 16_384
 
@@ -53,6 +55,17 @@ def pack_request(
     size = _REQUEST_HEAD - 4 + len(texts) + payload_size
     sizes = len(name), len(version), len(trace), len(client)
     return _REQUEST.pack(size, number, deadline_s, *sizes) + texts
+
+
+def repack_request(frame: bytes, number: int, deadline_s: float) -> bytes:
+    """The request that `frame` is, with another number and deadline."""
+    return frame[:4] + _NUMBER_AND_DEADLINE.pack(number, deadline_s) + frame[_AFTER_DEADLINE:]
+
+
+def number_and_deadline(frame: bytes) -> tuple[int, float]:
+    """Those of the request that `frame` is."""
+    found: tuple[int, float] = _NUMBER_AND_DEADLINE.unpack_from(frame, 4)
+    return found
 
 
 def _bytes(text: str | None) -> bytes:

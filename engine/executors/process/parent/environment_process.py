@@ -30,6 +30,7 @@ from engine.executors.process.protocol import (
     RAW,
     READY,
     pack_request,
+    repack_request,
 )
 
 _SUCCESS: Final = Status.SUCCESS
@@ -191,6 +192,16 @@ class EnvironmentProcess:
         else:
             self._socket.send(head)
             self._socket.send(payload)
+
+    def relay(self, invocation: Invocation, frame: bytes, deadline_s: float) -> None:
+        """`run`, of an invocation whose request came packed, but for its number here and its deadline."""
+        self.turn = number = (self.turn + 1) & 0x7FFF_FFFF
+        self._running[number] = invocation
+        request = repack_request(frame, number, deadline_s)
+        if self._socket is None:
+            self._unsent.append(request)
+        else:
+            self._socket.send(request)
 
     @property
     def running(self) -> bool:

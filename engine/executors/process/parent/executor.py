@@ -175,6 +175,15 @@ class ProcessExecutor:
         if not self._monitor.is_running:
             self._monitor.start()
 
+    def relay(self, env_id: int, invocation: Invocation, frame: bytes, deadline_s: float) -> None:
+        """`run`, of an invocation that came from elsewhere as a request frame."""
+        environment = self._environments[env_id]
+        environment.relay(invocation, frame, deadline_s)
+        if self._cpu_shares is not None:
+            self._cpu_shares.begin(environment)
+        if not self._monitor.is_running:
+            self._monitor.start()
+
     def stop(self, env_id: int, /) -> None:
         """Kill it at once, or if it is idle send SIGTERM first. Its output up to then is logged."""
         environment = self._environments.get(env_id)

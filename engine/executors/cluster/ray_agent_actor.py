@@ -35,6 +35,7 @@ or `RAY_worker_niceness=0` on the node.
 
 _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 10.0
+_GRACE_S: Final = "900"
 _OF_RAY: Final = frozenset({"OMP_NUM_THREADS", "SPT_NOENV"})
 """What Ray sets in its workers besides its own variables."""
 
@@ -86,7 +87,7 @@ class AgentActor:
         return self._installed
 
     def drain(self, within_s: float) -> None:
-        """Have the agent finish what it runs, and end it; after `within_s` by force."""
+        """Have the agent finish what it runs, and end it; after `within_s` by force, or if asked again."""
         self._ends.set()
         agent = self._agent
         if agent is None or agent.poll() is not None:
@@ -115,17 +116,9 @@ class AgentActor:
         ours, theirs = os.pipe()
         os.write(theirs, self._assignment.secret.encode())
         os.close(theirs)
-        what = ("agent", self._assignment.engine, "--name", self._assignment.node)
-        command = [
-            sys.executable,
-            "-P",
-            "-c",
-            _START,
-            str(os.getpid()),
-            *what,
-            "--secret-file",
-            f"/dev/fd/{ours}",
-        ]
+        command = [sys.executable, "-P", "-c", _START, str(os.getpid()), "agent", self._assignment.engine]
+        command += ["--name", self._assignment.node, "--secret-file", f"/dev/fd/{ours}"]
+        command += ["--grace-s", _GRACE_S]  # whoever drains it says for how long
         try:
             return subprocess.Popen(  # noqa: S603  # our own interpreter
                 command, stdin=subprocess.DEVNULL, pass_fds=(ours,), env=cleaned(os.environ)

@@ -20,18 +20,19 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
-from engine.executors.cluster.ray_address import ClusterNotFound, found, split
+from engine.executors.cluster.ray_address import ClusterNotFound, found, joined, split
 from engine.executors.cluster.ray_agent_actor import AgentActor, Assignment, Installed
-from engine.executors.cluster.ray_nodes import RayAgents, RayNode
+from engine.executors.cluster.ray_nodes import PATIENCE_S, RayAgents, RayNode, first_line
 from engine.executors.process.linux import die_with_parent
 from engine.version import VERSION
 
 LOOK_S: Final = 1.0
 """Seconds from one look at Ray's nodes to the next. It is one call of Ray's control plane."""
 
-_DRAIN_S: Final = 5.0
+_CLOSE_S: Final = 5.0
 _PROBE_S: Final = 20.0
 _REACH_S: Final = 5.0
+
 SLOT: Final = "agent_slot"
 """The custom resource of a node that one agent takes; a request for nodes is one for these."""
 
@@ -39,7 +40,6 @@ HOW_TO_GUARD: Final = (
     "set RAY_AUTH_MODE=token and the same RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) for every process of the "
     "cluster and for the engine, or insist with --insecure-ray"
 )
-
 
 ANSWERED: Final = "answered"
 REFUSED: Final = "refused"
@@ -83,18 +83,13 @@ class RayCluster:
         by_value: Any = import_module("ray.cloudpickle").register_pickle_by_value
         by_value(import_module(AgentActor.__module__))
         self._order = order
-        self._host = order.host or node_address
+        self._engine = joined(order.host or node_address, order.port)
         self._actor = self._ray.remote(AgentActor)
 
     def nodes(self) -> list[RayNode]:
         """Every node Ray knows of and takes for alive, in no order."""
         return [
-            RayNode(
-                each["NodeID"],
-                _name(each),
-                SLOT in each["Resources"],
-                "CPU" in each["Resources"],
-            )
+            RayNode(each["NodeID"], _name(each), SLOT in each["Resources"], "CPU" in each["Resources"])
             for each in self._ray.nodes()
             if each["Alive"]
         ]
@@ -102,7 +97,7 @@ class RayCluster:
     def begin(self, row: RayNode) -> tuple[Any, Any]:
         """Have an actor made on that node; returns it, and what will be its `Installed`."""
         order = self._order
-        assignment = Assignment(order.owner, f"{self._host}:{order.port}", order.secret, row.name, VERSION)
+        assignment = Assignment(order.owner, self._engine, order.secret, row.name, VERSION)
         actor = self._actor.options(
             name=f"agent-{row.node_id}",
             namespace=order.namespace,
@@ -127,7 +122,7 @@ class RayCluster:
 
     def drain(self, actor: Any) -> Any:
         """Have its agent finish; returns what is pending until then."""
-        return actor.drain.remote(_DRAIN_S)
+        return actor.drain.remote(PATIENCE_S)
 
     def is_over(self, pending: Any) -> bool:
         """Whether that call has ended, however."""
@@ -144,9 +139,9 @@ class RayCluster:
 
     def close(self, actors: list[Any]) -> None:
         """Drain all agents at a time, end their actors, and take leave."""
-        drained = [self.drain(actor) for actor in actors]
+        drained = [actor.drain.remote(_CLOSE_S) for actor in actors]
         if drained:
-            self._ray.wait(drained, num_returns=len(drained), timeout=_DRAIN_S)
+            self._ray.wait(drained, num_returns=len(drained), timeout=_CLOSE_S)
         for actor in actors:
             self.end(actor)
         if self._order.autoscaler:
@@ -179,11 +174,6 @@ def asked(address: str) -> str:
     except Exception as error:  # noqa: BLE001  # it is told
         return first_line(error)
     return ANSWERED
-
-
-def first_line(error: Exception) -> str:
-    """What it says first; Ray goes on for pages."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _asked_without_token(address: str) -> subprocess.Popen[str]:

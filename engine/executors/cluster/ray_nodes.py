@@ -15,6 +15,9 @@ MAX_LOOKS: Final = 10
 Ray lists a node that has died as alive for up to fourteen seconds, and what is placed there hangs.
 """
 
+PATIENCE_S: Final = 900
+"""Seconds, and looks, for which an agent may finish what it runs: as long as an invocation may take."""
+
 _MAX_PAUSE_LOOKS: Final = 30
 
 
@@ -128,7 +131,7 @@ class RayAgents:
     def _look_at(self, node_id: str, agent: _Agent) -> None:
         agent.looks += 1
         if agent.is_leaving:
-            if self._cluster.is_over(agent.pending) or agent.looks >= MAX_LOOKS:
+            if self._cluster.is_over(agent.pending) or agent.looks >= PATIENCE_S:
                 self._end(node_id)
             return
         answer = self._cluster.answered(agent.pending)
@@ -164,7 +167,7 @@ class RayAgents:
         """No answer came, or an error. Tried again, ever more seldom; told once."""
         count = self._failures[node_id] = self._failures.get(node_id, 0) + 1
         if count == 1:
-            why = f"no answer within {MAX_LOOKS} s" if error is None else _first_line(error)
+            why = f"no answer within {MAX_LOOKS} s" if error is None else first_line(error)
             self._say(f"no agent could be started on Ray's node {agent.name}: {why}; it is tried again")
         self._end(node_id)
         self._pauses[node_id] = min(2**count, _MAX_PAUSE_LOOKS)
@@ -177,5 +180,6 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What it says first; Ray goes on for pages."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

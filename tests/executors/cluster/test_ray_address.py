@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.core.cluster_config import ClusterConfig, RayConfig
-from engine.executors.cluster.ray_address import KEEPS_LOOPBACK, ClusterNotFound, found
+from engine.executors.cluster.ray_address import KEEPS_LOOPBACK, ClusterNotFound, found, joined, split
 from engine.executors.cluster.ray_executor import reachable
 
 
@@ -22,6 +22,12 @@ def test_auto_is_the_variable_then_what_was_started_here(tmp_path):
 def test_where_there_is_none_the_error_says_how_to_have_one(tmp_path):
     with pytest.raises(ClusterNotFound, match="or start one with `engine cluster up`"):
         found("auto", {"RAY_TMPDIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize(("host", "text"), [("10.0.0.1", "10.0.0.1:7800"), ("fd00::1", "[fd00::1]:7800")])
+def test_host_and_port_are_one_text(host, text):
+    assert text == joined(host, 7800)
+    assert (host, 7800) == split(text)
 
 
 def test_a_listener_that_is_named_is_taken_as_it_is():

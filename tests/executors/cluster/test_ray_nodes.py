@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.executors.cluster.ray_agent_actor import Installed, cleaned
-from engine.executors.cluster.ray_nodes import MAX_LOOKS, RayAgents, RayNode
+from engine.executors.cluster.ray_nodes import MAX_LOOKS, PATIENCE_S, RayAgents, RayNode
 from engine.version import VERSION
 
 OURS = Installed("us", VERSION, platform.python_version())
@@ -165,14 +165,17 @@ def test_of_what_is_not_wished_for_the_newest_is_drained_before_it_is_ended():
     assert ["drain b", "end b", "begin b", "begin c"] == nodes.log
 
 
-def test_one_that_does_not_drain_is_ended_all_the_same():
+def test_one_that_does_not_drain_is_ended_once_every_invocation_would_have_ended():
     nodes = Nodes(a=OURS, b=OURS)
     agents, _ = keeper(nodes, autoscaler=True)
     agents.wish(2)
     look(agents, 2)
     agents.wish(1)
-    look(agents, 1 + MAX_LOOKS)
+    look(agents, PATIENCE_S)
+    meanwhile = nodes.log[2:]
+    look(agents, 1)
 
+    assert ["drain b"] == meanwhile
     assert ["drain b", "end b"] == nodes.log[2:]
 
 

@@ -286,6 +286,9 @@ PLAYS: Mapping[str, Callable[[Props, object], Play]] = {
     "scripted": _scripted,
 }
 
+SAME_AS = {"ray": "cluster"}
+"""Executors that are another one with its agents started by somebody else: see tests/executors/cluster."""
+
 REAL = {"thread", "process", "runtime", "cluster"}
 """Those that are played on the real clock."""
 
@@ -326,7 +329,7 @@ def pytest_asyncio_loop_factories(config, item):
     """Each contract test runs once for each executor that has what it `needs`."""
     marker = item.get_closest_marker("needs")
     excused = DIFFERENCES[marker.args[0]] if marker else {}
-    return {name: LoopFor(name) for name in (*EXECUTORS, "scripted") if name not in excused}
+    return {name: LoopFor(name) for name in PLAYS if name not in excused}
 
 
 def executor_of(item):
@@ -406,4 +409,4 @@ def recorder():
 @pytest.fixture
 def plays():
     """The names of all that are played."""
-    return set(PLAYS)
+    return {*PLAYS, *SAME_AS}

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 _NEEDLESS: Final = ("threading", "logging")
-"""Modules whose functions change nothing where there is one thread and no lock is held."""
+"""Modules whose functions change nothing else where there is one thread and no lock is held."""
 
 _Hook = Callable[[], Any]
 
@@ -31,6 +31,8 @@ class ForkHooks:
         """Have the next forks of this process do without, if it has but one thread."""
         if threading.active_count() > 1:
             return
+        # What their function in the child would do: else a thread of it that exits waits for the main one.
+        vars(threading).get("_shutdown_locks", set()).clear()
         for hooks in self._lists:
             self._taken.append([hook for hook in hooks if hook.__module__ in _NEEDLESS])
             hooks[:] = [hook for hook in hooks if hook.__module__ not in _NEEDLESS]

@@ -20,7 +20,6 @@ from engine.core.error_bodies import InitFailure
 from engine.core.invocation import Invocation, Result
 from engine.executors.marshal import Failure, error_body, exit_error_body
 from engine.ports import ExecutorFactory
-from engine.registry import EXECUTORS
 from engine.runtime.platform import new_event_loop
 from engine.testing import Act, VirtualTimeLoop, scripted_executor, virtual_platform
 from tests.local_agents import LocalAgents, executor_with

@@ -1,4 +1,4 @@
-"""The context object that a handler gets as its second argument, and the template it is made from.
+"""The context object that a handler gets as its second argument; `context_template` makes it.
 
 Source: Lambda Developer Guide, "Using the Lambda context object to retrieve Python function information".
 """
@@ -6,11 +6,13 @@ Source: Lambda Developer Guide, "Using the Lambda context object to retrieve Pyt
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from engine.core.served_function import ServedFunction
 from engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from engine.core.context_template import ContextTemplate
 
 W3C_FIELDS: Final = ("traceparent", "tracestate", "baggage")
 """What `w3c()` hands through; anything else under `w3c` of the client context is dropped."""
@@ -102,8 +104,8 @@ class _Members:
 
 
 _members: Final[Any] = _Members.__dict__["__dict__"]
-_set_members: Final = _members.__set__
-_new: Final = object.__new__
+set_members: Final[Any] = _members.__set__
+"""`set_members(context, members)`: gives a new context its members."""
 _EARLY: Final = (
     "aws_request_id",
     "log_group_name",
@@ -202,100 +204,6 @@ class LambdaContext(_Members):
         )
 
 
-class ContextTemplate:
-    """What all contexts of one environment share; `make` adds what is an invocation's own.
-
-    Args:
-        function: Its name and memory.
-        arn: The function's unqualified ARN, for callers that addressed it so.
-        log_stream_name: From `log_stream_name`.
-        now_s: Monotonic seconds, on the clock that deadlines are given in.
-        wall_s: Seconds since the Unix epoch.
-        log: Takes the text of `context.log`, as it is.
-        version: Version the environment runs, where not the function's own.
-        log_group_name: Where not the function's own.
-    """
-
-    __slots__ = ("_shared", "_wall_s", "log", "now_s")
-
-    def __init__(
-        self,
-        function: ServedFunction,
-        arn: str,
-        log_stream_name: str,
-        *,
-        now_s: Callable[[], float],
-        wall_s: Callable[[], float],
-        log: Callable[[str], object],
-        version: str | None = None,
-        log_group_name: str | None = None,
-    ) -> None:
-        self.now_s = now_s
-        self._wall_s = wall_s
-        self.log = log
-        self._shared: dict[str, Any] = {
-            "aws_request_id": "",
-            "log_group_name": log_group_name or log_group_of(function),
-            "log_stream_name": log_stream_name,
-            "function_name": function.name,
-            "memory_limit_in_mb": str(function.memory_mb),
-            "function_version": version or function.version,
-            "invoked_function_arn": arn,
-            "tenant_id": None,
-            "client_context": None,
-        }
-
-    @property
-    def log_stream_name(self) -> str:
-        """Of the environment."""
-        name: str = self._shared["log_stream_name"]
-        return name
-
-    def rename(self, log_stream_name: str) -> None:
-        """Make it that of another environment."""
-        self._shared["log_stream_name"] = log_stream_name
-
-    def epoch_ms(self, at_s: float) -> int:
-        """A moment of `now_s` in milliseconds since the Unix epoch."""
-        return int((self._wall_s() + at_s - self.now_s()) * 1000)
-
-    def make(
-        self,
-        request_id: str,
-        deadline_s: float,
-        arn: str | None = None,
-        client_context: str | None = None,
-        tenant_id: str | None = None,
-    ) -> LambdaContext:
-        """The context of one invocation.
-
-        Args:
-            request_id: UUID text.
-            deadline_s: On the clock of `now_s`.
-            arn: Where the caller qualified the function, the ARN as it was addressed.
-            client_context: JSON text the caller sent, decoded from base64.
-            tenant_id: Tenant the caller named.
-
-        Raises:
-            ClientContextError: If `client_context` is not JSON.
-            AttributeError: If it is JSON but neither an object nor null. AWS's client fails the
-                invocation with this very error, so it is to be reported like one of the handler's.
-        """
-        context = _new(LambdaContext)
-        members = self._shared.copy()
-        _set_members(context, members)
-        context._template = self
-        context._deadline_s = deadline_s
-        members["aws_request_id"] = request_id
-        if arn is not None:
-            members["invoked_function_arn"] = arn
-        if tenant_id is not None:
-            members["tenant_id"] = tenant_id
-        if client_context:
-            members["client_context"], members["_w3c_fields"] = _parse_client_context(client_context)
-        return context
-
-
 def log_group_of(function: ServedFunction) -> str:
     """The name of the log group that a function logs to."""
     return function.log_group or f"/aws/lambda/{function.name}"
@@ -320,7 +228,7 @@ def log_stream_name(
     return f"{date}/{custom_group_function}[{version}][{hexadecimal}]"
 
 
-def _parse_client_context(text: str) -> tuple[ClientContext | None, dict[str, str]]:
+def parse_client_context(text: str) -> tuple[ClientContext | None, dict[str, str]]:
     """The object handlers see, and the trace context, which AWS takes out of it."""
     try:
         document = json.loads(text)

@@ -36,7 +36,6 @@ Item = TypeVar("Item")
 
 # Reading a member off its enum class costs more than the comparison it is read for (CPython 3.11).
 _RESERVE: Final = Signal.RESERVE
-_RELEASE: Final = Signal.RELEASE
 _IDLE: Final = State.IDLE
 _BUSY: Final = State.BUSY
 _new_tuple: Final = tuple.__new__
@@ -273,7 +272,8 @@ class Fleet(Generic[Item]):
         if environment.in_flight:
             environment.send(Signal.YIELD, now_s)
             return self._assign_events(environment, now_s)
-        environment.send(_RELEASE, now_s)
+        environment.state = _IDLE  # as `Signal.RELEASE` would have it: something ran, so it was busy
+        environment.since_s = now_s
         self._busy -= 1
         if self._partial:
             self._partial.pop(environment, None)

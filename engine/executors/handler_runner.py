@@ -14,7 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, Protocol
 
-from engine.core.context import ClientContextError, ContextTemplate, LambdaContext, log_stream_name
+from engine.core.context import ClientContextError, LambdaContext, log_stream_name
+from engine.core.context_template import ContextTemplate
 from engine.core.error_bodies import InitFailure
 from engine.core.event import MISSING
 from engine.core.invocation import Invocation, Result

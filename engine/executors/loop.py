@@ -17,7 +17,7 @@ from contextvars import Context
 from types import CoroutineType
 from typing import Any, Final, TypeVar
 
-from engine.core.context import ContextTemplate
+from engine.core.context_template import ContextTemplate
 from engine.core.error_bodies import cancelled_body
 from engine.core.function import Function
 from engine.core.invocation import Invocation, Result

@@ -22,7 +22,6 @@ AT_MOST = {"python": 39, "http": 49, "invoke_api": 42}
 
 INTERPRETED = {
     "app/engine.py",
-    "core/context.py",
     "executors/loop.py",
     "runtime/ids.py",
     "services/lambda_api/invoke_payload.py",

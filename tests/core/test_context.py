@@ -7,7 +7,8 @@ import uuid
 import pytest
 from awslambdaric.lambda_context import LambdaContext as AwsContext
 
-from engine.core.context import ClientContextError, ContextTemplate, LambdaContext, log_stream_name
+from engine.core.context import ClientContextError, LambdaContext, log_stream_name
+from engine.core.context_template import ContextTemplate
 from engine.core.function import Function
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:orders"

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from engine import Engine
-from engine.core.context import ContextTemplate
+from engine.core.context_template import ContextTemplate
 from engine.core.function import Function
 from engine.executors.handler_loader import Loader
 from engine.executors.handler_source import looks_async

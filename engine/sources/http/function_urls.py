@@ -86,7 +86,8 @@ class PathUrlPayload(UrlPayload):
     def _sent(self, request: Request) -> SentV2:
         sent = super()._sent(request)
         host = f"{self._api_id}.lambda-url.{self._gateway.account.region}.localhost:{self._gateway.port}"
-        return sent._replace(headers={**sent.headers, "host": host}, domain=host)
+        context = {**sent.context, "domainName": host}
+        return sent._replace(headers={**sent.headers, "host": host}, context=context)
 
 
 class UnknownUrl:

@@ -60,13 +60,13 @@ class SentV2(NamedTuple):
         headers: As the event has them, without cookies.
         cookies: Or None.
         is_text: The content type is that of a text.
-        domain: The event's domain name.
+        context: The event's `requestContext`, whose members of each request's own are empty.
     """
 
     headers: dict[str, str]
     cookies: list[str] | None
     is_text: bool
-    domain: str
+    context: dict[str, Any]
 
 
 class PayloadV2:
@@ -152,24 +152,17 @@ class PayloadV2:
         event["headers"] = headers
         if target.query is not None:
             event["queryStringParameters"] = target.query.copy()
-        event["requestContext"] = {
-            "accountId": self._account_id,
-            "apiId": self._api_id,
-            "domainName": sent.domain,
-            "domainPrefix": self._api_id,
-            "http": {
-                "method": request.method,
-                "path": target.decoded_path,
-                "protocol": f"HTTP/{request.version}",
-                "sourceIp": request.peer,
-                "userAgent": headers.get("user-agent", ""),
-            },
-            "requestId": request_id,
-            "routeKey": self._route_key,
-            "stage": self._stage,
-            "time": timestamp.text,
-            "timeEpoch": timestamp.epoch_ms,
+        context = event["requestContext"] = sent.context.copy()
+        context["http"] = {
+            "method": request.method,
+            "path": target.decoded_path,
+            "protocol": f"HTTP/{request.version}",
+            "sourceIp": peer,
+            "userAgent": headers.get("user-agent", ""),
         }
+        context["requestId"] = request_id
+        context["time"] = timestamp.text
+        context["timeEpoch"] = timestamp.epoch_ms
         if target.parameters is not None:
             event["pathParameters"] = target.parameters.copy()
         if self._variables:
@@ -196,7 +189,19 @@ class PayloadV2:
         is_text = "json" in kind or "text" in kind or "xml" in kind
         is_url = self.front_door is FrontDoor.URL
         domain = headers.get("host", self._domain) if is_url else self._domain
-        return SentV2(headers, cookies or None, is_text, domain)
+        context = {
+            "accountId": self._account_id,
+            "apiId": self._api_id,
+            "domainName": domain,
+            "domainPrefix": self._api_id,
+            "http": None,
+            "requestId": None,
+            "routeKey": self._route_key,
+            "stage": self._stage,
+            "time": None,
+            "timeEpoch": None,
+        }
+        return SentV2(headers, cookies or None, is_text, context)
 
     def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
         """A result with `statusCode` is a response; any other JSON value is a 200 with itself as body.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from engine.ports import Clock
 
@@ -11,8 +11,8 @@ from engine.ports import Clock
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class Timestamp(NamedTuple):
-    """One instant.
+class Timestamp:
+    """One instant, never changed.
 
     Attributes:
         epoch_ms: Milliseconds since the Unix epoch (`timeEpoch`).
@@ -20,9 +20,12 @@ class Timestamp(NamedTuple):
         trace: `Root=1-5e6a88ee-`: the start of a new `x-amzn-trace-id`.
     """
 
-    epoch_ms: int
-    text: str
-    trace: str
+    __slots__ = ("epoch_ms", "text", "trace")
+
+    def __init__(self, epoch_ms: int, text: str, trace: str) -> None:
+        self.epoch_ms = epoch_ms
+        self.text = text
+        self.trace = trace
 
 
 class Timestamps:

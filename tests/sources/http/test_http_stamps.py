@@ -7,7 +7,8 @@ def test_a_stamp_spells_the_time_as_aws_does(wall_clock):
     """`time`, `timeEpoch` and the start of a trace id."""
     timestamp = Timestamps(wall_clock).now()
 
-    assert (1584039838390, "12/Mar/2020:19:03:58 +0000", "Root=1-5e6a879e-") == timestamp
+    expected = 1584039838390, "12/Mar/2020:19:03:58 +0000", "Root=1-5e6a879e-"
+    assert expected == (timestamp.epoch_ms, timestamp.text, timestamp.trace)
 
 
 def test_the_text_follows_the_clock_each_second(wall_clock):

@@ -15,7 +15,7 @@ from importlib import import_module
 from types import CoroutineType
 from typing import Any, NoReturn
 
-from engine.core.context import ContextTemplate
+from engine.core.context_template import ContextTemplate
 from engine.core.event import Event
 from engine.core.invocation import Invocation
 from engine.executors.capture import Capture, current

@@ -7,6 +7,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Final, Self
 
 import orjson
@@ -24,6 +25,7 @@ from engine.errors import EngineError, NotAccepting, PayloadError
 from engine.executors.host_variables import host_variables
 from engine.ports import ExecutorFactory, Observer, Sink
 from engine.runtime.async_queue import AsyncQueue
+from engine.runtime.await_outcome import resolve
 from engine.runtime.dispatcher import Dispatcher, Stage
 from engine.runtime.ids import request_ids
 from engine.runtime.platform import Platform
@@ -218,9 +220,15 @@ class Engine:
             NotAccepting: If the engine is not started, or is draining.
             EngineError: If the caller runs on another event loop than the engine; see `loop`.
         """
-        if self._loop is not _running_loop():
+        loop = _running_loop()
+        if self._loop is not loop:
             self._refuse_other_loops()
-        return await self._sink.invoke(self._event(function, payload, "direct", MAX_EVENT_BYTES))
+        # What `Sink.invoke` does, without a second coroutine.
+        outcome: asyncio.Future[Outcome] = loop.create_future()
+        self._sink.submit(
+            self._event(function, payload, "direct", MAX_EVENT_BYTES), partial(resolve, outcome)
+        )
+        return await outcome
 
     async def submit(self, function: str, payload: Any = None) -> str:
         """Have `function` run with `payload`, and return its request id at once (`Event`).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from engine.core.event import Event
 from engine.core.invocation import Reply
@@ -18,12 +19,13 @@ async def await_outcome(
     `loop` is the running one: up to Python 3.11, to ask for it takes a system call.
     """
     future: asyncio.Future[Outcome] = loop.create_future()
-
-    def reply(outcome: Outcome) -> None:
-        try:
-            future.set_result(outcome)
-        except asyncio.InvalidStateError:
-            pass  # nobody waits any more
-
-    submit(event, reply)
+    submit(event, partial(resolve, future))
     return await future
+
+
+def resolve(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    """Reply to whoever waits for `future`, if somebody still does."""
+    try:
+        future.set_result(outcome)
+    except asyncio.InvalidStateError:
+        pass

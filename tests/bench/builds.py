@@ -20,7 +20,8 @@ def installed(kind: Literal["compiled", "pure"]) -> Path | None:
     """The interpreter of the environment that the wheel is installed in; None if it cannot be built here."""
     python = FOLDER / kind / "bin" / "python"
     made = FOLDER / kind / "made"
-    if made.exists() and made.stat().st_mtime > _newest_source():
+    newest_s = _newest_source()
+    if made.exists() and made.stat().st_mtime >= newest_s:
         return python
     print(f"building the {kind} wheel, and installing it", file=sys.stderr, flush=True)
     command = [sys.executable, str(WHEELS), "--only", kind, "--out", str(FOLDER / "dist")]
@@ -29,6 +30,7 @@ def installed(kind: Literal["compiled", "pure"]) -> Path | None:
         return None
     new_environment(kind, built.stdout.split()[-1])
     made.touch()
+    os.utime(made, (newest_s, newest_s))  # what changed while it was built is not in it
     return python
 
 

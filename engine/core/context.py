@@ -6,13 +6,11 @@ Source: Lambda Developer Guide, "Using the Lambda context object to retrieve Pyt
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from engine.core.served_function import ServedFunction
 from engine.errors import EngineError
-
-if TYPE_CHECKING:
-    from engine.core.context_template import ContextTemplate
 
 W3C_FIELDS: Final = ("traceparent", "tracestate", "baggage")
 """What `w3c()` hands through; anything else under `w3c` of the client context is dropped."""
@@ -94,18 +92,30 @@ class ClientContext(_Record):
         self.client = None if client is None else Client(client)
 
 
+class Template(Protocol):
+    """What of a `ContextTemplate` a context asks."""
+
+    @property
+    def now_s(self) -> Callable[[], float]:
+        """The clock of its deadline."""
+
+    @property
+    def log(self) -> Callable[[str], object]:
+        """Takes what it logs."""
+
+    def epoch_ms(self, at_s: float) -> int:
+        """A moment of `now_s` in milliseconds since the Unix epoch."""
+
+
 class _Members:
     """An object whose members are a plain dict, and what is kept beside that."""
 
     __slots__ = ("__dict__", "__weakref__", "_deadline_s", "_template")
 
     _deadline_s: float
-    _template: ContextTemplate
+    _template: Template
 
 
-_members: Final[Any] = _Members.__dict__["__dict__"]
-set_members: Final[Any] = _members.__set__
-"""`set_members(context, members)`: gives a new context its members."""
 _EARLY: Final = (
     "aws_request_id",
     "log_group_name",
@@ -117,7 +127,7 @@ _EARLY: Final = (
     "tenant_id",
 )
 _LATE: Final = frozenset({"identity", "_w3c_fields", "_epoch_deadline_time_in_ms"})
-_OURS: Final = frozenset({"_complete", "_deadline_s", "_template"})
+_OURS: Final = frozenset({"_complete", "_deadline_s", "_members", "_template"})
 
 
 class LambdaContext(_Members):
@@ -154,6 +164,9 @@ class LambdaContext(_Members):
 
     __slots__ = ()
 
+    _members: dict[str, Any] = _Members.__dict__["__dict__"]
+    """What others call `__dict__`, read and set by its descriptor itself."""
+
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the deadline, rounded down; 0 once it has passed."""
         return max(0, int((self._deadline_s - self._template.now_s()) * 1000))
@@ -180,7 +193,7 @@ class LambdaContext(_Members):
 
     def _complete(self) -> dict[str, Any]:
         """All members, in AWS's order; those that few handlers ask for are made when one does."""
-        members: dict[str, Any] = _members.__get__(self)
+        members = self._members
         if "identity" not in members and "aws_request_id" in members:
             known = members.copy()
             members.clear()

@@ -6,12 +6,10 @@ Source: Lambda Developer Guide, "Using the Lambda context object to retrieve Pyt
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-from engine.core.context import LambdaContext, log_group_of, parse_client_context, set_members
+from engine.core.context import LambdaContext, log_group_of, parse_client_context
 from engine.core.served_function import ServedFunction
-
-_new: Final = object.__new__
 
 
 class ContextTemplate:
@@ -93,9 +91,8 @@ class ContextTemplate:
             AttributeError: If it is JSON but neither an object nor null. AWS's client fails the
                 invocation with this very error, so it is to be reported like one of the handler's.
         """
-        context = _new(LambdaContext)
-        members = self._shared.copy()
-        set_members(context, members)
+        context = LambdaContext()
+        context._members = members = self._shared.copy()
         context._template = self
         context._deadline_s = deadline_s
         members["aws_request_id"] = request_id

@@ -92,7 +92,7 @@ class ClientContext(_Record):
         self.client = None if client is None else Client(client)
 
 
-class Template(Protocol):
+class ContextServices(Protocol):
     """What of a `ContextTemplate` a context asks."""
 
     @property
@@ -113,7 +113,7 @@ class _Members:
     __slots__ = ("__dict__", "__weakref__", "_deadline_s", "_template")
 
     _deadline_s: float
-    _template: Template
+    _template: ContextServices
 
 
 _EARLY: Final = (

@@ -25,7 +25,8 @@ class ForkHooks:
         """To be made before `gc.freeze`, which hides the lists."""
         self._lists = _find_lists()
         self._taken: list[list[_Hook]] = []
-        self._put_back = self._restore  # made once, not in each child
+        self._are_out = False
+        self._restorer = self._restore  # made once, not in each child
 
     def take_out(self) -> None:
         """Have the next forks of this process do without, if it has but one thread."""
@@ -36,15 +37,17 @@ class ForkHooks:
         for hooks in self._lists:
             self._taken.append([hook for hook in hooks if hook.__module__ in _NEEDLESS])
             hooks[:] = [hook for hook in hooks if hook.__module__ not in _NEEDLESS]
+        self._are_out = bool(self._lists)
 
     def put_back(self) -> None:
-        """In the child: have them called if the handler forks."""
-        if self._taken:
-            self._lists[0].append(self._put_back)
+        """In a process that runs code of the user's, which may fork: have them called then."""
+        if self._are_out:
+            self._are_out = False
+            self._lists[0].append(self._restorer)
 
     def _restore(self) -> None:
-        """Called before the first fork of the child: it puts them back, and calls those that are due now."""
-        self._lists[0].remove(self._put_back)
+        """Put them back, and call those that are due: called before the first fork of that process."""
+        self._lists[0].remove(self._restorer)
         for hooks, taken in zip(self._lists, self._taken):
             hooks += taken
         for hook in reversed(self._taken[0]):

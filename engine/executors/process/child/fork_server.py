@@ -12,7 +12,7 @@ import os
 import select
 import signal
 import socket
-from typing import Final
+from typing import Final, NoReturn
 
 from engine.executors.process.child import cgroup
 from engine.executors.process.child.bootstrap import ChildBootstrap
@@ -200,10 +200,10 @@ class ForkServer:
                 try:
                     theirs.detach()
                     self._close_in_child(ours, output)
-                    self._hooks.put_back()
                     if kind == TEMPLATE:
                         self._run_template(bootstrap)
-                    elif self._initialised:
+                    self._hooks.put_back()
+                    if self._initialised:
                         bootstrap.from_template()
                     else:
                         bootstrap.as_environment()
@@ -221,19 +221,18 @@ class ForkServer:
             os.kill(pid, signal.SIGKILL)
             raise
 
-    def _run_template(self, bootstrap: ChildBootstrap) -> None:
+    def _run_template(self, bootstrap: ChildBootstrap) -> NoReturn:
         """In the child: fork environments from this process, which has what all of them start with."""
-        control = bootstrap.as_template()
         environment = bootstrap.environment
+        if environment.spec.imports is None:
+            self._hooks.put_back()
+        control = bootstrap.as_template()
         base = os.path.dirname(bootstrap.variables.get("TMPDIR", ""))
         tmp_dirs = tmp_dirs_of_template(base, mounted=self._tmp_dirs.mounted)
         initialised = not environment.is_prepared
-        hooks = ForkHooks()
-        if not initialised:
-            hooks.take_out()
         fillers = freeze_memory()
         ForkServer(
-            control, tmp_dirs, self._log, self._private, hooks, environment, initialised=initialised
+            control, tmp_dirs, self._log, self._private, self._hooks, environment, initialised=initialised
         ).run()
         del fillers
         os._exit(0)

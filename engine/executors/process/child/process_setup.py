@@ -44,25 +44,25 @@ class WholeWrites(io.FileIO):
 
 
 class Priority(NamedTuple):
-    """How a process is scheduled: what its niceness is raised by, and the policy of sched(7)."""
+    """How a process is scheduled: what its niceness is raised by, policy and parameters of sched(7)."""
 
     nice: int
     policy: int
+    parameters: os.sched_param
 
 
-USUAL: Final = Priority(0, os.SCHED_OTHER)
+USUAL: Final = Priority(0, os.sched_getscheduler(0), os.sched_getparam(0))
+"""As this process is: to set it changes nothing."""
 
-OF_HANDLERS: Final = Priority(NICE, os.SCHED_BATCH)
+OF_HANDLERS: Final = Priority(NICE, os.SCHED_BATCH, os.sched_param(0))
 """Batch work: a request that wakes it does not interrupt the engine, which has more of them to send."""
-
-_PARAMETERS: Final = os.sched_param(0)
 
 
 def set_up_process(parent: int, priority: Priority) -> None:
     """Separate the process from its parent, right after the fork, and have it killed when the parent dies."""
-    nice, policy = priority
+    nice, policy, parameters = priority
     os.nice(nice)
-    os.sched_setscheduler(0, policy, _PARAMETERS)
+    os.sched_setscheduler(0, policy, parameters)
     bind_to(parent)
     signal.set_wakeup_fd(-1)
     set_signal(_SIGCHLD, _DEFAULT)

@@ -76,8 +76,8 @@ SERVED_LATER = (
 )
 NEVER = ("importlib.metadata", "rich", "yaml", "watchfiles", "awscrt", "botocore", "numpy")
 """Not even with all sources and services."""
-BROUGHT = {"engine", "cython_runtime", "typing_extensions", "sniffio"}
-"""By others, with some versions of Python and of theirs."""
+BROUGHT = {"engine", "engine__mypyc", "cython_runtime", "typing_extensions", "sniffio"}
+"""By others, with some versions of Python and of theirs; and what is compiled."""
 EVERYWHERE = "click engine.__main__ engine.cli engine.version"
 PACKAGES = {
     "help": EVERYWHERE,

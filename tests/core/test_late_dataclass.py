@@ -117,7 +117,7 @@ def test_values_of_the_engine_can_be_copied_and_sent():
 
 def test_only_modules_that_are_compiled_have_data_classes_of_the_standard_library():
     """mypyc knows those alone; everywhere else they take ten times as long to import."""
-    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     hook = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["mypyc"]
     compiled = {path.lstrip("/") for path in hook["include"]}
     standard, late = set(), set()

@@ -50,6 +50,8 @@ NOT_RUN = {
     "docker compose up": "needs Docker",
     "pip install './invocation-engine[ray]'": "as ./invocation-engine",
     "engine cluster up --nodes 2": "starts a dozen processes; `make test-ray` runs it",
+    "export RAY_ADDRESS=127.0.0.1:43367 RAY_AUTH_MODE=token ...": "what the one before it prints",
+    "engine serve MODULE.FUNCTION --ray auto": "as above",
     "export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=/etc/ray/token": "for the three that follow",
     "ray start --head --node-ip-address=10.0.0.1 --port=6379 --num-cpus=0 --include-dashboard=false": (
         "needs several machines; `make test-ray` runs the same in namespaces"

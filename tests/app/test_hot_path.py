@@ -1,7 +1,6 @@
 """What one warm invocation costs, counted: the calls of the engine's own functions, whatever the machine."""
 
 import asyncio
-import importlib.util
 import sys
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -13,9 +12,9 @@ import engine as package
 from engine import Engine, Function
 from engine.runtime.platform import Platform
 from engine.telemetry.recent_invocations import KEPT
+from tests.compiled_modules import compiled_modules
 
 ENGINE = Path(package.__file__).parent
-COMPILE = Path(__file__).parents[2] / "tools" / "compile.py"
 
 AT_MOST = {"python": 39, "http": 49, "invoke_api": 42}
 """Calls. More is a decision: a call of Python is some 50 to 150 ns, of the 20 us that all of them take."""
@@ -26,7 +25,7 @@ INTERPRETED = {
     "runtime/ids.py",
     "services/lambda_api/invoke_payload.py",
 }
-"""Modules that `tools/compile.py` leaves as they are, though invocations pass through them."""
+"""Modules that no wheel has compiled, though invocations pass through them."""
 
 pytestmark = pytest.mark.real_time
 
@@ -124,9 +123,6 @@ async def test_an_invocation_makes_no_more_calls_than_were_counted(calls):
 
 async def test_what_every_invocation_passes_through_is_compiled(calls):
     """A function that moves to another module would be interpreted from then on, without a word."""
-    spec = importlib.util.spec_from_file_location("compile_tool", COMPILE)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
     modules = {module for made in calls.values() for module, _ in made}
 
-    assert INTERPRETED == modules - set(tool.MODULES)
+    assert INTERPRETED == modules - compiled_modules()

@@ -152,7 +152,7 @@ class HttpServer:
         if self._listening is not None:
             raise RuntimeError("this server was started before")
         shared = self._shared = ServerState(self._handle, self._clock, self._limits, self._accepted_bytes)
-        # A Connection has all that is asked of a protocol, without the base class: see tools/compile.py.
+        # A Connection has all that is asked of a protocol, without the base class: mypyc has none of it.
         make = cast("Callable[[], asyncio.Protocol]", lambda: Connection(shared))
         if self._keeps_descriptor:
             reserved = self._listening = shared.listening = ReservedListening(make, shared.close_if_unused)

@@ -81,7 +81,6 @@ class Cluster:
         self._clock = workshop.clock
         self._now = workshop.clock.now
         self._config: ClusterConfig = workshop.cluster
-        self._offload = workshop.offload
         self._notify = workshop.notify
         self._cores_elsewhere = workshop.cores_elsewhere
         self.say = workshop.say

@@ -46,7 +46,6 @@ class _HostedFunction:
         """Why none of its environments can be started here, if none ever can."""
         self.pending: dict[int, bool] = {}
         """Environments that wait for the code, and whether they are provisioned."""
-        self.name = message.function.name
 
 
 class AgentSession:

@@ -1,7 +1,8 @@
 # The two commands of a new user are `make demo` and `make test`. PYTHON picks the interpreter.
 PYTHON ?= python3
-# `make test-wheel` puts a wheel in the place of the editable engine: not where anybody works.
-VENV ?= $(if $(filter test-wheel,$(MAKECMDGOALS)),.venv-wheel,.venv)
+# `make test WHEEL=pure` and `WHEEL=compiled` test what that wheel installs, and not where anybody works.
+WHEEL ?=
+VENV ?= $(if $(WHEEL),.venv-wheel,.venv)
 BIN := $(VENV)/bin
 LOCK ?=
 PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
@@ -10,7 +11,7 @@ PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo collect test test-wheel test-ray check bench load dashboards previews pictures lock wheels clean environments
+.PHONY: help demo collect test test-ray check bench load dashboards previews pictures lock wheels clean environments
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -33,13 +34,8 @@ demo: $(VENV)/.installed ## a burst from zero to a thousand and back, live, in u
 collect: $(VENV)/.installed ## import every test once, so that the workers of `make test` find them compiled
 	$(BIN)/python -m pytest --collect-only -qqq
 
-test: $(VENV)/.installed ## the whole test suite
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
-
-WHEEL ?= compiled
-
-test-wheel: $(VENV)/.installed ## the whole suite on what a wheel installs: WHEEL=compiled (the default) or pure
-	$(BIN)/python tools/test_wheel.py $(WHEEL) $(PYTEST_ARGS)
+test: $(VENV)/.installed ## the whole test suite; on what a wheel installs: WHEEL=compiled or WHEEL=pure
+	$(BIN)/python $(if $(WHEEL),tools/test_wheel.py $(WHEEL),-m pytest) $(PYTEST_ARGS)
 
 test-ray: $(VENV)/.installed ## tests on a Ray cluster of two nodes that they make (needs root)
 	ENGINE_RAY_TESTS=1 $(BIN)/python -m pytest -n 0 tests/ray

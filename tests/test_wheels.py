@@ -27,7 +27,7 @@ def installed() -> set[str]:
     """The files of the wheel that is installed."""
     files = {str(file) for file in distribution("invocation-engine").files or ()}
     if "engine/__init__.py" not in files:
-        pytest.skip("the engine is not installed from a wheel: make test-wheel does that")
+        pytest.skip("the engine is not installed from a wheel: make test WHEEL=compiled does that")
     return {file for file in files if "__pycache__" not in file and not file.startswith("..")}
 
 

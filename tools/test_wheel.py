@@ -1,4 +1,4 @@
-"""`make test-wheel WHEEL=compiled` or `pure`: the suite on what that wheel installs, not on the sources.
+"""`make test WHEEL=compiled` or `pure`: the suite on what that wheel installs, not on the sources.
 
 The wheel replaces the engine in the environment of the interpreter that runs this. Then the source
 distribution is unpacked into `build/suite`, with a link to the installed package in place of its own: tests

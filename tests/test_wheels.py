@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -34,6 +35,39 @@ def installed() -> set[str]:
 def test_every_module_that_is_compiled_exists():
     """A module that was moved would not be compiled any more, without a word."""
     assert [] == [module for module in compiled_modules() if not (ROOT / "engine" / module).is_file()]
+
+
+NOT_NATIVE = {"Enum", "IntEnum", "NamedTuple", "Protocol", "TypedDict"}
+"""What derives from these mypyc leaves a class of Python."""
+
+
+def classes(module: Path) -> list[tuple[str, set[str]]]:
+    """Each class of a file, and the names of those that it derives from."""
+    return [
+        (node.name, {ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases})
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.ClassDef)
+    ]
+
+
+def test_no_class_derives_from_one_that_is_compiled():
+    """Such a class cannot be instantiated where that is so. A class name stands once: names tell."""
+    native = {
+        name
+        for module in compiled_modules()
+        for name, bases in classes(ROOT / "engine" / module)
+        if not bases & NOT_NATIVE
+    }
+    modules = {path.relative_to(ROOT / "engine").as_posix() for path in (ROOT / "engine").rglob("*.py")}
+    derived = [
+        f"{module}: {name}"
+        for module in sorted(modules - compiled_modules())
+        for name, bases in classes(ROOT / "engine" / module)
+        if bases & native
+    ]
+
+    assert {"Connection", "Invocation"} < native
+    assert [] == derived
 
 
 def test_a_machine_without_a_compiler_is_told_so():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from engine.core.engine_events import EngineEvent
 from engine.core.error_bodies import InitFailure, response_too_large_body
@@ -27,8 +27,10 @@ _CHARACTERS: Final = wire.PIECE_BYTES // 4 - wire.NUMBER.size
 """Of output, in one frame: a character has four bytes at most."""
 
 
-class RelayedInvocation(Invocation):
+class RelayedInvocation:
     """An invocation that the engine has sent; what it is about is read only if somebody asks.
+
+    Stands for an `Invocation`, and cannot derive from it: that one is compiled in a compiled wheel.
 
     Attributes:
         channel: The environment that it is for.
@@ -44,7 +46,7 @@ class RelayedInvocation(Invocation):
         self.request = request
 
     @property
-    def event(self) -> Event:  # type: ignore[override]  # the base class has an attribute
+    def event(self) -> Event:
         """Its payload and its ids; the function is not named."""
         frame = unpack_request(self.request)
         event = Event("", frame.payload, frame.request_id, 0.0)
@@ -122,16 +124,16 @@ class RemoteFacts:
 
     def ended(self, invocation: Invocation, result: Result) -> None:
         """See `Facts`. A result that nobody would be given is not sent."""
-        assert isinstance(invocation, RelayedInvocation)
+        relayed = cast("RelayedInvocation", invocation)
         status, body, raw, memory_mb, error_type = result
         if len(body) > MAX_RESPONSE_BYTES:
             status, body, raw = Status.ERROR, response_too_large_body(), False
         name = b"" if error_type is None else error_type.encode()[:255]
         memory = 0 if memory_mb is None else memory_mb + 1
-        head = wire.RESULT.pack(invocation.number, _CODES[status], raw, memory, len(name))
-        self._send(wire.ENDED, invocation.channel, head + name, body)
+        head = wire.RESULT.pack(relayed.number, _CODES[status], raw, memory, len(name))
+        self._send(wire.ENDED, relayed.channel, head + name, body)
         if result.ends_environment:
-            self._gone(invocation.channel)
+            self._gone(relayed.channel)
 
     def died(self, env_id: int) -> None:
         """See `Facts`."""
@@ -152,8 +154,9 @@ class RemoteFacts:
             text = f"[{self._dropped} characters of output were dropped on the way to the engine]\n{text}"
             self._dropped = 0
         channel, number = 0, 0
-        if isinstance(invocation, RelayedInvocation):
-            channel, number = invocation.channel, invocation.number
+        relayed: object = invocation
+        if isinstance(relayed, RelayedInvocation):
+            channel, number = relayed.channel, relayed.number
         head = wire.NUMBER.pack(number)
         for at in range(0, len(text), _CHARACTERS):
             part = text[at : at + _CHARACTERS].encode("utf-8", "surrogatepass")

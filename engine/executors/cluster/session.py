@@ -9,11 +9,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 from engine.core.error_bodies import InitFailure
 from engine.core.function import INIT_LIMIT_S
+from engine.core.invocation import Invocation
 from engine.core.python_interpreter import PythonInterpreter
 from engine.executors.cluster import protocol as wire
 from engine.executors.cluster.code_archive import CodeError
@@ -182,7 +183,7 @@ class AgentSession:
         owner = self._owners.get(channel)
         if owner is not None and owner.executor is not None:
             number, left_s = number_and_deadline(body)
-            invocation = RelayedInvocation(channel, number, body)
+            invocation = cast("Invocation", RelayedInvocation(channel, number, body))
             owner.executor.relay(channel, invocation, body, self._now() + left_s)
 
     def _start(self, channel: int, body: bytes) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from engine.config.settings import EngineSettings, FunctionSettings
+from engine.config.settings import ClusterSettings, EngineSettings, FunctionSettings, RaySettings
 from engine.core.table import TypedTable
 from engine.core.table_rules import NotPlain
 from engine.packages.records import Record, StoredState
@@ -20,7 +20,8 @@ from engine.services.s3.settings import BucketSettings, S3Settings
 from engine.services.sqs.settings import QueueSettings
 
 TABLES = [
-    *(EngineSettings, FunctionSettings, QueueSettings, BucketSettings, S3Settings, StoredState),
+    *(EngineSettings, FunctionSettings, ClusterSettings, RaySettings),
+    *(QueueSettings, BucketSettings, S3Settings, StoredState),
     *(resolve("source", kind).Settings for kind in names("source")),
 ]
 TEXTS = [

@@ -293,7 +293,7 @@ WHOLE = [
     (FUNCTION + "[function.g]", ["function: unknown key, did you mean 'functions'?"]),
     (
         FUNCTION + "[topics.t]",
-        ["topics: unknown key (known: engine, functions, cluster, queues, buckets, s3)"],
+        ["topics: unknown key (known: engine, functions, cluster, ray, queues, buckets, s3)"],
     ),
     (
         '[functions."a b"]\nhandler = "handlers.hello.handler"',

@@ -48,6 +48,10 @@ NOT_RUN = {
     "cd grafana": "for the one that follows",
     "cd watch": "for the one that follows",
     "docker compose up": "needs Docker",
+    "engine agent 127.0.0.1:7800            # in another terminal; a second one with --name other": (
+        "its port is fixed, and it has no end; tests/executors/cluster runs agents on free ports"
+    ),
+    "engine agent 10.0.0.5:7800 --secret-file /etc/engine/secret --name rack-7": "as above",
     "pip install './invocation-engine[ray]'": "as ./invocation-engine",
     "engine cluster up --nodes 2": "starts a dozen processes; `make test-ray` runs it",
     "export RAY_ADDRESS=127.0.0.1:43367 RAY_AUTH_MODE=token ...": "what the one before it prints",

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
+ROOT = Path(__file__).parents[1]
 _CLONE_NEWNET = 0x40000000
 _READY_S = 10
 _INIT = """
@@ -54,6 +55,14 @@ def why_not() -> str | None:
     return None
 
 
+def _own_tmp() -> str:
+    """What gives a node a `/tmp` of its own, in which these sources stay where they lie there."""
+    mount = "mount -t tmpfs none /tmp"
+    if not ROOT.is_relative_to("/tmp"):
+        return mount
+    return f"mount --bind {ROOT} /mnt && {mount} && mkdir -p {ROOT} && mount --move /mnt {ROOT}"
+
+
 class Node:
     """One node. Its processes see neither the machine's network nor those of other nodes' processes."""
 
@@ -64,7 +73,7 @@ class Node:
         self._ahead = clock_ahead_s
         spaces = ["--net", "--mount", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc"]
         ahead = ["--time", f"--monotonic={clock_ahead_s}", f"--boottime={clock_ahead_s}"]
-        setup = f'mount -t tmpfs none /tmp && mount -t tmpfs none /dev/shm && hostname {name} && exec "$@"'
+        setup = f'{_own_tmp()} && mount -t tmpfs none /dev/shm && hostname {name} && exec "$@"'
         command = ["unshare", *spaces, *(ahead if clock_ahead_s else []), "sh", "-c", setup, "sh"]
         self._holder = subprocess.Popen(
             [*command, sys.executable, "-I", "-S", "-c", _INIT],

@@ -147,8 +147,9 @@ class Node:
         return Path(f"/proc/{self.pid}/root")
 
     def files(self) -> list[str]:
-        """What is in its `/tmp` and `/dev/shm`."""
-        return sorted(entry.name for folder in ("tmp", "dev/shm") for entry in (self.root / folder).iterdir())
+        """What is in its `/tmp` and `/dev/shm`, but for the sources."""
+        entries = (entry for folder in ("tmp", "dev/shm") for entry in (self.root / folder).iterdir())
+        return sorted(entry.name for entry in entries if not ROOT.is_relative_to(f"/tmp/{entry.name}"))
 
     def kill(self) -> None:
         """End all its processes at once, as a power failure would; then wait for that."""

@@ -69,12 +69,14 @@ class CompiledModule:
         modules[name] = self._module
         try:
             exec(self._code, self._module.__dict__)  # noqa: S102  # this is what an import is
-            module = modules.pop(name)  # what the module has put there, if it has
         except BaseException as error:  # noqa: BLE001  # also `sys.exit`
             modules.pop(name, None)
             _give(spec, _raising(error))
             raise CannotRun from None
-        modules[name] = module
+        if name not in modules:
+            _give(spec, _REMOVING)
+            raise CannotRun
+        module = modules[name] = modules.pop(name)  # what the module has put there, if it has
         vars(spec)["_initializing"] = False
         return getattr(module, self._attribute)
 
@@ -114,6 +116,8 @@ def drop_raising(error: BaseException | None) -> None:
 
 
 _RAISING: Final = "<engine: raised again>"
+_REMOVING: Final = compile("import sys; del sys.modules[__name__]", "<engine: removed again>", "exec")
+"""Does what a module did that removed itself. What comes of that is for the import system to say."""
 
 
 def _raising(error: BaseException) -> CodeType:

@@ -1,6 +1,7 @@
 """What tests of the pages share: a folder as a reader has it, and the README's server."""
 
 import os
+import shutil
 
 import pytest
 
@@ -12,7 +13,7 @@ def workspace(tmp_path, monkeypatch):
     """`workspace(page)`: a working directory with the example handlers and the files that `page` shows."""
 
     def make(page):
-        (tmp_path / "handlers").symlink_to(ROOT / "handlers")
+        shutil.copytree(ROOT / "handlers", tmp_path / "handlers")
         write_files(page, tmp_path)
         monkeypatch.chdir(tmp_path)
         monkeypatch.syspath_prepend(tmp_path)

@@ -113,9 +113,11 @@ async def test_what_must_not_be_forked_is_left_out_with_those_that_import_it(mak
     async with make(code, preload="auto", settings={"write_log": told.lines.append}, **limits) as engine:
         await engine.invoke("f")
         line = await told.preload()
-        outcomes = await asyncio.gather(*(engine.invoke("f") for _ in range(2)))
+        cold = None
+        while cold is None:  # a quick one may serve both
+            outcomes = await asyncio.gather(*(engine.invoke("f") for _ in range(2)))
+            cold = next((outcome for outcome in outcomes if outcome.cold_start), None)
 
-    cold = next(outcome for outcome in outcomes if outcome.cold_start)
     assert ["elsewhere_good", "elsewhere_last"] == cold.payload[0]
     assert f"elsewhere_user {why}" in line
 

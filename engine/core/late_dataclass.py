@@ -59,7 +59,9 @@ class _Late:
         for owner in kind.__mro__:
             if vars(owner).get(self._name) is self:  # another thread may have been first
                 self._make(owner)
-        return getattr(kind if instance is None else instance, self._name)
+        value = getattr(kind if instance is None else instance, self._name)
+        # From Python 3.13 on, `inspect.signature` binds `__init__` to the class itself.
+        return value.__get__(instance) if isinstance(instance, type) and self._name == "__init__" else value
 
     def _make(self, owner: type) -> None:
         body = {**self._body, "__qualname__": owner.__qualname__}

@@ -70,6 +70,18 @@ def test_no_class_derives_from_one_that_is_compiled():
     assert [] == derived
 
 
+def test_no_coroutine_is_compiled():
+    """One that is cancelled while it waits would cause a warning of Python, from 3.12 on."""
+    found = [
+        f"{module}: {node.name}"
+        for module in sorted(compiled_modules())
+        for node in ast.walk(ast.parse((ROOT / "engine" / module).read_text()))
+        if isinstance(node, ast.AsyncFunctionDef)
+    ]
+
+    assert [] == found
+
+
 def test_a_machine_without_a_compiler_is_told_so():
     """In place of a compiled wheel."""
     command = [sys.executable, ROOT / "tools" / "wheels.py", "--only", "compiled"]

@@ -25,10 +25,10 @@ from engine.errors import EngineError, NotAccepting, PayloadError
 from engine.executors.host_variables import host_variables
 from engine.ports import ExecutorFactory, Observer, Sink
 from engine.runtime.async_queue import AsyncQueue
-from engine.runtime.await_outcome import resolve
 from engine.runtime.dispatcher import Dispatcher, Stage
 from engine.runtime.ids import request_ids
 from engine.runtime.platform import Platform
+from engine.runtime.replies import resolve
 from engine.telemetry.stats import Stats
 
 _running_loop: Final = asyncio.get_running_loop

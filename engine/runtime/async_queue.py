@@ -28,9 +28,9 @@ from engine.core.recursion import RecursionGuard
 from engine.core.retry import AsyncCounts, AsyncInvokeConfig, Condition, after_error, async_backoff_s
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
-from engine.runtime.await_outcome import await_outcome
 from engine.runtime.destinations import DestinationDelivery, End
 from engine.runtime.function_queue import FunctionQueue, PendingEvent
+from engine.runtime.waits import await_outcome
 from engine.timer import Timer
 
 _THROTTLED: Final = Status.THROTTLED

@@ -13,9 +13,9 @@ from engine.core.invocation import Invocation, Reply
 from engine.core.outcome import Outcome
 from engine.core.throttling import Pool
 from engine.errors import EngineError, FunctionNotFound, NotAccepting
-from engine.runtime.await_outcome import await_outcome
 from engine.runtime.driver import Driver
 from engine.runtime.qualifier_router import LATEST, Entry, QualifierRouter, Share
+from engine.runtime.waits import await_outcome, drained
 
 
 def _first() -> float:
@@ -151,25 +151,22 @@ class Dispatcher:
         for driver in self._active_drivers():
             driver.renew()
 
-    async def drain(self, grace_s: float) -> bool:
+    def drain(self, grace_s: float) -> Coroutine[Any, Any, bool]:
         """Accept nothing new, let what was admitted end, then end all environments.
 
         Returns whether all ended by themselves within `grace_s` seconds; what did not was cancelled.
         """
+        return drained(self._stop, self._is_idle, grace_s, self.abandon)
+
+    def _stop(self) -> bool:
+        """Accept nothing new; False if all is over already."""
         if self.stage is Stage.CLOSED:
-            return True
+            return False
         self.stage = Stage.DRAINING
         self._submits = {}
         for driver in self._active_drivers():
             driver.close()
         self._check_idle()
-        try:
-            async with asyncio.timeout(grace_s):
-                await self._is_idle.wait()
-        except TimeoutError:
-            return False
-        finally:
-            self.abandon()
         return True
 
     def abandon(self) -> None:

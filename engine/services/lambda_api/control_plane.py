@@ -168,7 +168,20 @@ class ControlPlane:
         else:
             request.respond(200, b"Content-Type: application/zip\r\n", data)
 
-    async def answer_write(self, request: Request, call: Call, request_id: str) -> None:
+    async def answer_write(
+        self, request: Request, call: Call, request_id: str, changed: Callable[[], None]
+    ) -> None:
+        """Run the operation, answer, and call `changed`, whatever came of it."""
+        try:
+            await self._write(request, call, request_id)
+        except Exception:  # a bug of ours: loud, and no end of anything else  # noqa: BLE001
+            _log.exception("%s of %r failed", call.operation, call.name)
+            # Nothing happens if it was answered before.
+            answer_error(request, service_error(500, "The engine has failed; its log says how."), request_id)
+        finally:
+            changed()
+
+    async def _write(self, request: Request, call: Call, request_id: str) -> None:
         """Run the operation, save the state, answer, and then do what the operation does afterwards.
 
         An ServiceError or an OSError is answered; nothing is raised for a bad request.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Final
 
@@ -16,7 +15,7 @@ from engine.services.lambda_api.code_packages import Spawn
 from engine.services.lambda_api.control_plane import ControlPlane, body_too_large
 from engine.services.lambda_api.durable.checkpoint_request import read_checkpoint
 from engine.services.lambda_api.durable.emulator import Emulator
-from engine.services.lambda_api.errors import answer_error, service_error
+from engine.services.lambda_api.errors import answer_error
 from engine.services.lambda_api.function_registry import FunctionRegistry, not_in_state
 from engine.services.lambda_api.invoke import Invoker, InvokeTarget
 from engine.services.lambda_api.routes import (
@@ -29,8 +28,6 @@ from engine.services.lambda_api.routes import (
     checked,
     find,
 )
-
-_log = logging.getLogger("engine.lambda")
 
 _ARCHIVES: Final = ARCHIVES.encode()
 _MAX_TARGETS: Final = 4096
@@ -125,20 +122,14 @@ class LambdaApi:
                 raise body_too_large(call.operation)
             self._control_plane.answer_durable(request, checked(call, request.body), request_id)
         elif self._control_plane.is_write(call.operation):
-            self._spawn(self._answer_write, request, call, request_id)
+            self._spawn(self._control_plane.answer_write, request, call, request_id, self._forget_targets)
         else:
             self._control_plane.answer_read(request, call, request_id)
         return None
 
-    async def _answer_write(self, request: Request, call: Call, request_id: str) -> None:
-        try:
-            await self._control_plane.answer_write(request, call, request_id)
-        except Exception:  # a bug of ours: loud, and no end of anything else  # noqa: BLE001
-            _log.exception("%s of %r failed", call.operation, call.name)
-            # Nothing happens if it was answered before.
-            answer_error(request, service_error(500, "The engine has failed; its log says how."), request_id)
-        finally:
-            self._targets.clear()  # any of them may be deleted, or stand for another version
+    def _forget_targets(self) -> None:
+        """Any of them may be deleted, or stand for another version."""
+        self._targets.clear()
 
     def _target(self, call: Call) -> InvokeTarget:
         """The function that an invocation is for. Raises ServiceError if it cannot be invoked."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final
 
 from engine.executors.process import support
-from engine.executors.process.parent.zygote_process import STARTED, ZygoteProcess
+from engine.executors.process.parent.zygote_process import ended_unless_taken, start_one
 from engine.executors.source_names import names_in_file
 from engine.machine.descriptors import raise_limit
 
@@ -30,16 +30,11 @@ def started_at_once(words: Sequence[str]) -> Iterator[dict[str, Any]]:
 
     It is ended at the end, unless an executor has taken it over.
     """
-    started: dict[str, ZygoteProcess] = {}
-    if _needs_forks(words):
-        raise_limit()  # which is inherited
-        with suppress(OSError):  # whoever needs it tries again, and says why there is none
-            started[STARTED] = ZygoteProcess(None)
-    try:
+    with ended_unless_taken({}) as started:
+        if _needs_forks(words):
+            raise_limit()  # which is inherited
+            start_one(started)
         yield started
-    finally:
-        for one in started.values():
-            one.close()
 
 
 def _needs_forks(words: Sequence[str]) -> bool:

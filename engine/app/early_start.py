@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final
 
 from engine.app.executor_choice import choose
 from engine.config import Config
 from engine.core.function import Function
-from engine.executors.process.parent.zygote_process import STARTED, ZygoteProcess
+from engine.executors.process.parent.zygote_process import ended_unless_taken, start_one
 from engine.runtime.platform import Platform
 
 _LOOKED_AT: Final = 10
@@ -23,19 +23,14 @@ def started_early(config: Config, at_once: Mapping[str, Any]) -> Iterator[Mappin
     `at_once` is what `started_at_once` gave: perhaps that process, which is ended now if none is needed. At
     the end it is ended, unless an executor has taken it over.
     """
-    started: dict[str, ZygoteProcess] = {**at_once}
-    if not any(_forks(config, function) for function in config.functions[:_LOOKED_AT]):
-        for one in started.values():
-            one.close()
-        started.clear()
-    elif not started:
-        with suppress(OSError):  # whoever needs it tries again, and says why there is none
-            started[STARTED] = ZygoteProcess(None)
-    try:
+    with ended_unless_taken({**at_once}) as started:
+        if not any(_forks(config, function) for function in config.functions[:_LOOKED_AT]):
+            for one in started.values():
+                one.close()
+            started.clear()
+        elif not started:
+            start_one(started)
         yield started
-    finally:
-        for one in started.values():
-            one.close()
 
 
 def _forks(config: Config, function: Function) -> bool:

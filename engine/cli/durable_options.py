@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from engine.cli.model_options import F, Text, refuse_unused, take
+from engine.cli.model_options import F, Text, refuse_unused, take, with_options
 from engine.core.durable.values import MAX_EXECUTION_S
 from engine.core.function import DurableConfig, Function
 from engine.core.late_dataclass import dataclass
@@ -44,9 +44,7 @@ def durable_options(command: F) -> F:
         ),
         click.option("--retention-days", type=click.IntRange(1, 90), default=14, show_default=True),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return with_options(command, options)
 
 
 def durable_of(context: click.Context, options: dict[str, Any], *excluded: str) -> DurableWorkload | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from engine.cli.model_options import Count, F, Text, refuse, take
+from engine.cli.model_options import Count, F, Text, refuse, take, with_options
 from engine.core.scaling.pollers import (
     MAX_MINIMUM_POLLERS,
     MAX_POLLERS,
@@ -70,9 +70,7 @@ def mapping_options(command: F) -> F:
             help="of the mapping, 10 batches at a time each",
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return with_options(command, options)
 
 
 def policy_of(options: dict[str, Any]) -> SqsPollers | ProvisionedPollers:

@@ -130,7 +130,7 @@ def one_function_options(command: F) -> F:
             help="how long an idle environment lives; AWS does not say",
         ),
     )
-    return _all(command, options)
+    return with_options(command, options)
 
 
 def function_options(command: F) -> F:
@@ -153,7 +153,7 @@ def function_options(command: F) -> F:
             help="synchronous requests/s that each unit of concurrency admits; 0 = any number",
         ),
     )
-    return _all(command, options)
+    return with_options(command, options)
 
 
 def attempt_options(command: F) -> F:
@@ -173,7 +173,7 @@ def price_options(command: F) -> F:
             "--plan-years", type=click.Choice([str(one) for one in YEARS]), default="1", show_default=True
         ),
     )
-    return _all(command, options)
+    return with_options(command, options)
 
 
 def money_options(command: F) -> F:
@@ -183,7 +183,7 @@ def money_options(command: F) -> F:
         click.option("--free-tier", is_flag=True, help="subtract the free tier"),
         click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="of a month"),
     )
-    return _all(command, options)
+    return with_options(command, options)
 
 
 def container_options(command: F) -> F:
@@ -204,7 +204,7 @@ def container_options(command: F) -> F:
             help="requests that one of these serves at a time",
         ),
     )
-    return _all(command, options)
+    return with_options(command, options)
 
 
 def objective_options(command: F) -> F:
@@ -221,7 +221,7 @@ def objective_options(command: F) -> F:
         ),
         click.option("--budget", "usd_per_month", type=number(), help="objective: US dollars a month"),
     )
-    return _all(command, options)
+    return with_options(command, options)
 
 
 def output_options(command: F) -> F:
@@ -230,7 +230,7 @@ def output_options(command: F) -> F:
         click.option("--json", "as_json", is_flag=True, help="print one JSON object"),
         click.option("--html", metavar="FILE", help="write the report as one HTML file"),
     )
-    return _all(command, options)
+    return with_options(command, options)
 
 
 def take(options: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -347,7 +347,8 @@ def write(path: str, text: str) -> None:
         refuse([f"{path}: {error.strerror or error}"])
 
 
-def _all(command: F, options: Iterable[Callable[[F], F]]) -> F:
+def with_options(command: F, options: Iterable[Callable[[F], F]]) -> F:
+    """`command` with these, in the order in which `--help` lists them."""
     for option in reversed(tuple(options)):
         command = option(command)
     return command

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import click
 
-from engine.cli.model_options import Text, number, refuse
+from engine.cli.model_options import F, Text, number, refuse, with_options
 from engine.cli.price_age import STALE_DAYS, age_days
 from engine.core.cpu_law import MB_PER_VCPU, share
 from engine.core.function import Function
@@ -17,16 +17,12 @@ from engine.core.placement import EnvironmentNeed
 from engine.core.spelling import did_you_mean
 from engine.model.cost.node_types import AGENT_MB, EC2_PUBLISHED, PRICED_REGION, SYSTEM_MB, NodeType
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 SHAPES: Final = "ec2:TYPE, fargate:VCPU:GB, fargate-arm64:VCPU:GB, or NAME:VCPU:GB of your own"
 
 
 def environment_options(command: F) -> F:
     """What a node is, and what an environment takes of it: `needs_of` and `priced` read them."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+    return with_options(command, _OPTIONS)
 
 
 def _node_price(text: str) -> tuple[str, Decimal]:

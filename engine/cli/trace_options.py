@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
-from engine.cli.model_options import refuse
+from engine.cli.model_options import F, refuse, with_options
 from engine.model.distributions import Distribution, empirical
 from engine.sources.replay.published import LAYOUTS, Spread
 from engine.sources.replay.recorded import Trace, inits_of
 from engine.sources.replay.trace_file import TraceError
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def layouts() -> Sequence[str]:
@@ -67,9 +64,7 @@ def trace_options(command: F) -> F:
             "--skip-wrong-lines", is_flag=True, help="leave out wrong lines of a trace, and say how many"
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return with_options(command, options)
 
 
 def init_law(file: str) -> Distribution:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
-from engine.cli.model_options import Text, number, refuse, refuse_unused, take
+from engine.cli.model_options import F, Text, number, refuse, refuse_unused, take, with_options
 from engine.cli.node_options import (
     SHAPES,
     environment_options,
@@ -25,7 +25,7 @@ from engine.cli.prediction_tables import NotedTable, count, dollars
 from engine.core.function import Function
 from engine.core.late_dataclass import dataclass
 from engine.core.placement import EnvironmentNeed
-from engine.model.cost.bill import Bill, FreeTierChoice, bill
+from engine.model.cost.bill import LAMBDA, Bill, FreeTierChoice, bill
 from engine.model.cost.commitments import COMMITMENT
 from engine.model.cost.node_types import NodeType, known_nodes, parse_node
 from engine.model.queueing.nodes_needed import (
@@ -39,10 +39,7 @@ from engine.model.queueing.nodes_needed import (
 from engine.model.queueing.prediction import Prediction
 from engine.report import charts
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 AUTO: Final = "auto"
-_LAMBDA: Final = "lambda."
 _OPTIONS: Final = ("node_prices", "environment_mb", "environment_cpu", "nodes_for", "headroom", "spare_nodes")
 
 _BESIDE: Final = (
@@ -61,9 +58,7 @@ _NO_CROSSING: Final = (
 
 def nodes_options(command: F) -> F:
     """Which machines, and what they are to be enough for; `NodesQuestion.of` reads them."""
-    for option in reversed(_CHOICES):
-        command = option(command)
-    return command
+    return with_options(command, _CHOICES)
 
 
 def _node(text: str) -> NodeType | str:
@@ -141,7 +136,7 @@ class NodesQuestion:
         small = [why for one in self.nodes if (why := no_room(one, function, need)) is not None]
         if small:
             refuse(f"--nodes {one}" for one in small)
-        lambda_usd = bill(found.usage(prices.month_s), prices.book).of(_LAMBDA)
+        lambda_usd = bill(found.usage(prices.month_s), prices.book).of(LAMBDA)
 
         nodes = self._chosen(need, self.sizing.environments(found))
         choices = cheapest_first(
@@ -153,7 +148,7 @@ class NodesQuestion:
             choices,
             need,
             self.sizing,
-            priced_bill.of(_LAMBDA, COMMITMENT),
+            priced_bill.of(LAMBDA, COMMITMENT),
             has_crossing(found),
             prices.free_tier is FreeTierChoice.NONE and not prices.book.on_demand,
             tuple(node_assumptions(nodes, prices.book.region, today, self.environment_cpu)),

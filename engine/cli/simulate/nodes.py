@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 
-from engine.cli.model_options import Text, number, refuse, refuse_unused, take
+from engine.cli.model_options import F, Text, number, refuse, refuse_unused, take, with_options
 from engine.cli.node_options import (
     SHAPES,
     environment_options,
@@ -25,15 +25,12 @@ from engine.cli.prediction_tables import NotedTable, count, dollars, percent, sp
 from engine.core.billing import exactly
 from engine.core.function import Function
 from engine.core.late_dataclass import dataclass
-from engine.model.cost.bill import Bill
+from engine.model.cost.bill import LAMBDA, Bill
 from engine.model.cost.commitments import COMMITMENT
 from engine.model.cost.node_types import parse_node
 from engine.model.simulation.simulated_nodes import GroupObservation, NodeGroup, NodesLoad, NodesObservation
 from engine.report import charts
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-_LAMBDA: Final = "lambda."
 _MOST: Final = 10_000
 _WRITTEN: Final = re.compile(r"(\d{1,6})(?::(\d{1,6}))?[x×](.+)")
 _OPTIONS: Final = ("node_prices", "environment_mb", "environment_cpu", "boot_s", "node_idle_s")
@@ -42,9 +39,7 @@ _OF_LIMITS: Final = ("boot_s", "node_idle_s")
 
 def nodes_options(command: F) -> F:
     """Which machines there are; `nodes_of` reads them."""
-    for option in reversed(_CHOICES):
-        command = option(command)
-    return command
+    return with_options(command, _CHOICES)
 
 
 def _group(text: str) -> NodeGroup:
@@ -171,8 +166,8 @@ class NodesResult:
     @classmethod
     def of(cls, seen: NodesObservation, times: float | None, run: Bill, month: Bill) -> NodesResult:
         """`run` and `month` are Lambda's bills of the run, and of the month that it makes `times` over."""
-        of_month = None if times is None else month.of(_LAMBDA, COMMITMENT)
-        return cls(seen=seen, times=times, lambda_usd=(run.of(_LAMBDA, COMMITMENT), of_month))
+        of_month = None if times is None else month.of(LAMBDA, COMMITMENT)
+        return cls(seen=seen, times=times, lambda_usd=(run.of(LAMBDA, COMMITMENT), of_month))
 
     def usd(self, one: GroupObservation) -> Decimal | None:
         """Of the run, US dollars; None: no price is known."""

@@ -21,13 +21,9 @@ from engine.executors.cluster.cluster import Cluster, tunnel_target
 from engine.executors.cluster.code_archive import CodeError, ShippedCode
 from engine.executors.cluster.messages import OWN_SERIES, FunctionMessage
 from engine.executors.cluster.node import Node, RemoteEnvironment
+from engine.executors.process.admission import unmeasured_kb
+from engine.executors.process.parent.preloader import preloaded_init_s
 from engine.ports import Facts, Workshop
-
-_FORKED_S: Final = 0.0045
-"""CPU seconds of an environment that imports nothing but its handler (docs/decisions/0008)."""
-
-_UNKNOWN_KB: Final = 256 * 1024
-"""What an environment is assumed to take while none has been measured, if it may take so much."""
 
 _UNABLE_S: Final = 10.0
 """How long a node is left alone that could not start an environment."""
@@ -172,9 +168,8 @@ class ClusterExecutor:
         return True
 
     def preloaded_init_s(self) -> float | None:
-        """CPU seconds of an init with `preload`; None if it is used already."""
-        asked = self._function.preload or self._function.snapstart
-        return None if asked else _FORKED_S
+        """See `Executor`."""
+        return preloaded_init_s(self._function)
 
     def renew(self) -> None:
         """Ship the code as it is now: environments started from now on have it."""
@@ -265,8 +260,7 @@ class ClusterExecutor:
 
     def need_kb(self, limit_kb: int) -> int:
         """See `ClusterMember`: as measured, else as the process executor assumes."""
-        most_kb = self._function.memory_mb * 1024
-        return self._need_kb or min(most_kb, max(_UNKNOWN_KB, limit_kb // 8))
+        return self._need_kb or unmeasured_kb(self._function.memory_mb * 1024, limit_kb)
 
     def total_kb(self) -> int:
         """See `ClusterMember`."""

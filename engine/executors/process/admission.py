@@ -98,6 +98,11 @@ class AdmittedFunction(Protocol):
         """Pass it on to the observers."""
 
 
+def unmeasured_kb(cap_kb: int, limit_kb: int) -> int:
+    """KB that an environment is assumed to take while none was measured, on a machine with `limit_kb`."""
+    return min(cap_kb, max(_UNKNOWN_KB, limit_kb // 8))
+
+
 class Need:
     """What an environment of one function takes, as measured so far.
 
@@ -120,7 +125,7 @@ class Need:
     def kb(self, limit_kb: int) -> int:
         """KB that the next environment is expected to take, on a machine with `limit_kb`."""
         if not self.init_kb:
-            return min(self.cap_kb, max(_UNKNOWN_KB, limit_kb // 8))
+            return unmeasured_kb(self.cap_kb, limit_kb)
         return min(max(self.init_kb, self.peak_kb - self.shared_kb), self.cap_kb) + _OVERHEAD_KB
 
     def measure(self, pid: int) -> None:

@@ -14,6 +14,9 @@ from engine.model.cost.price_list import Allowance
 from engine.model.cost.usage import Usage
 
 CENT: Final = Decimal("0.01")
+LAMBDA: Final = "lambda."
+"""Beginning of the meters of Lambda itself, without what stands around it."""
+
 AS_GIVEN: Final = "as given"
 """Unit of a line whose price the reader brings."""
 

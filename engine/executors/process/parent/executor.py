@@ -28,7 +28,7 @@ from engine.executors.process.parent.cgroups import memory_limit
 from engine.executors.process.parent.cpu_shares import CpuShares
 from engine.executors.process.parent.environment_process import EnvironmentProcess
 from engine.executors.process.parent.fork_server_client import ForkServerClient, ZygoteClient, is_lost
-from engine.executors.process.parent.preloader import Preloader
+from engine.executors.process.parent.preloader import Preloader, preloaded_init_s
 from engine.executors.process.parent.process_host import ProcessHost
 from engine.executors.process.parent.snapshot_template import SnapshotTemplate
 from engine.executors.process.spec import EnvironmentSpec, FunctionSpec
@@ -40,9 +40,6 @@ _PREPARATION: Final = 0.5
 
 _QUEUE_S: Final = 1.0
 """Seconds that an environment must have waited for its fork before its init limit starts anew."""
-
-_FORKED_S: Final = 0.0035
-"""CPU seconds of an environment that imports nothing but its handler (docs/decisions/0008)."""
 
 _MAX_RESETS: Final = 1000
 """Reset environments whose `/tmp` is kept, at most, for those that take their places."""
@@ -297,9 +294,8 @@ class ProcessExecutor:
     # ---------------------------------------------------------------- preload = "auto"
 
     def preloaded_init_s(self) -> float | None:
-        """CPU seconds of an init with `preload`; None if it is used already."""
-        asked = self._function.preload or self._function.snapstart
-        return None if asked else _FORKED_S
+        """See `Executor`."""
+        return preloaded_init_s(self._function)
 
     def imported(self, names: list[str]) -> None:
         """Pass on to the preloader what an environment imported from outside its code folder."""

@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -71,6 +73,22 @@ class ZygoteProcess:
             self.connection.close()
             self.process.kill()
             self.process.wait()
+
+
+def start_one(started: dict[str, ZygoteProcess]) -> None:
+    """Start one, as `STARTED`, if it can be: else whoever needs it tries again, and says why not."""
+    with suppress(OSError):
+        started[STARTED] = ZygoteProcess(None)
+
+
+@contextmanager
+def ended_unless_taken(started: dict[str, ZygoteProcess]) -> Iterator[dict[str, ZygoteProcess]]:
+    """End what no executor has taken over, in the end."""
+    try:
+        yield started
+    finally:
+        for one in started.values():
+            one.close()
 
 
 def package_root() -> str:

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+PATIENCE_S: Final = 1.0
+"""How long the first in line waits before a busy environment of another function has to go after its work."""
+
 _ROUNDING: Final = 1e-9
 """Sums of shares of a CPU that are this little apart are the same."""
 

@@ -18,12 +18,10 @@ from typing import Any, Final, Protocol
 from engine.core.engine_events import EndedForMemory, EngineEvent, Held
 from engine.core.error_bodies import InitFailure
 from engine.core.function import INIT_LIMIT_S
+from engine.core.placement import PATIENCE_S
 from engine.machine import descriptors
 from engine.machine.memory import Memory, MemoryGauge, reserve_kb, resident_kb, share_of
 from engine.ports import Clock
-
-PATIENCE_S: Final = 1.0
-"""How long the first in line waits before a busy environment of another function has to go after its work."""
 
 DESCRIPTORS_EACH: Final = 3
 """What an environment takes in this process: a socket, a pipe and a pidfd."""

@@ -16,13 +16,11 @@ from itertools import count
 from typing import Final, NamedTuple, Protocol
 
 from engine.core.late_dataclass import dataclass
-from engine.core.placement import EnvironmentNeed, NodeRoom, choose, fits
+from engine.core.placement import PATIENCE_S, EnvironmentNeed, NodeRoom, choose, fits
 from engine.model.cost.node_types import NodeType
 from engine.model.simulation.schedule import Schedule
 
 _ROUNDING: Final = 1e-9
-PATIENCE_S: Final = 1.0
-"""How long the first in line waits before a busy environment of another function has to go after its work."""
 
 
 class NodeGroup(NamedTuple):

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from engine.core.engine_events import EndedForMemory, Held
-from engine.executors.process.admission import PATIENCE_S, Admission, Need
+from engine.core.placement import PATIENCE_S
+from engine.executors.process.admission import Admission, Need
 from engine.machine.memory import Memory
 
 TOTAL_KB = 10_000_000

@@ -207,8 +207,7 @@ def unpack(archive: Path, folder: Path) -> None:
                     raise CodeError(f"{name!r} in the archive is neither file, folder nor link")
     except tarfile.TarError as error:
         raise CodeError(f"it is no archive: {error}") from error
-    for name, target in links:
-        os.symlink(target, folder / name)
+    _make_links(os.path.realpath(folder), links)
     for path, mode in reversed(folders):
         os.chmod(path, mode | 0o700)
 
@@ -224,6 +223,21 @@ def _refuse_outside(name: str, target: str) -> None:
     """Refuse a link that does not stay in the top folder that it is in, read without what other links do."""
     place = os.path.normpath(os.path.join(os.path.dirname(name), target))
     if os.path.isabs(target) or place.split("/")[0] != name.split("/")[0]:
+        raise CodeError(f"the link {name!r} in the archive leads outside")
+
+
+def _make_links(root: str, links: list[tuple[str, str]]) -> None:
+    """Make them in the folder `root`. Raises CodeError: one leads out of it by way of another."""
+    for name, target in links:
+        folder, last = os.path.split(os.path.join(root, name))
+        _refuse_beyond(root, name, folder)
+        os.symlink(target, os.path.join(folder, last))
+    for name, _ in links:  # a link made later may have led an earlier one elsewhere
+        _refuse_beyond(root, name, os.path.join(root, name))
+
+
+def _refuse_beyond(root: str, name: str, path: str) -> None:
+    if not os.path.realpath(path).startswith(root + os.sep):
         raise CodeError(f"the link {name!r} in the archive leads outside")
 
 

@@ -133,6 +133,17 @@ EVIL = {
         member("task/link", tarfile.SYMTYPE, "."),
         member("task/link/../../../evil"),
     ],
+    "a link through another one": [
+        member("task/a/b/c", tarfile.DIRTYPE),
+        member("task/a/b/c/up", tarfile.SYMTYPE, "../../.."),
+        member("task/out", tarfile.SYMTYPE, "a/b/c/up/../.."),
+        member("task/out/evil", tarfile.SYMTYPE, "file"),
+    ],
+    "a link that leads out once another one is there": [
+        member("task/a/b/c", tarfile.DIRTYPE),
+        member("task/out", tarfile.SYMTYPE, "a/b/c/up/../.."),
+        member("task/a/b/c/up", tarfile.SYMTYPE, "../../.."),
+    ],
     "a hard link": [member("task/link", tarfile.LNKTYPE, "/etc/passwd")],
     "a device": [member("task/device", tarfile.CHRTYPE)],
     "the same file twice": [member("task/file", data=b"1"), member("task/file", data=b"2")],

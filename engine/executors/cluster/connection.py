@@ -26,6 +26,9 @@ from engine.executors.cluster.protocol import (
 from engine.ports import Clock
 
 _TICK_S: Final = BEAT_S / 2
+_STOOD_STILL_S: Final = SILENCE_S - BEAT_S
+"""From the last tick on: the last sign of life was sent at that or at the one before."""
+
 _HIGH_WATER_BYTES: Final = 4 * PIECE_BYTES
 _HEAD_BYTES: Final = HEAD.size
 _AFTER_SIZE: Final = _HEAD_BYTES - 4
@@ -203,8 +206,7 @@ class AgentConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Pass on the frames that `data` completes."""
         self._heard = True
-        if self._must_run and self._now() - self._ticked_s > SILENCE_S - _TICK_S:
-            self.lose("this process stood still")
+        if self._must_run and self._stood_still(self._now()):
             return
         if self._partial:
             data = self._partial + data
@@ -290,8 +292,7 @@ class AgentConnection(asyncio.Protocol):
         Ticks are counted, not seconds: a loop that was held up has not read yet what has come meanwhile.
         """
         now_s, self._ticks = self._now(), self._ticks + 1
-        if self._must_run and now_s - self._ticked_s > SILENCE_S:
-            self.lose("this process stood still")
+        if self._must_run and self._stood_still(now_s):
             return
         self._ticked_s = now_s
         self._timer = self._loop.call_later(_TICK_S, self._tick)
@@ -302,6 +303,21 @@ class AgentConnection(asyncio.Protocol):
             return
         self._silent += 1
         self._handler.silent(self._silent * _TICK_S)
+
+    def _stood_still(self, now_s: float) -> bool:
+        """Give it up if this process paused for so long that the other side may have, or if that has.
+
+        What was received before a reset can still be read after it: it must not be run any more.
+        """
+        paused_s = now_s - self._ticked_s
+        if paused_s <= 2 * _TICK_S:
+            return False
+        connection = self._transport.get_extra_info("socket")
+        is_reset = connection is not None and connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+        if paused_s > _STOOD_STILL_S or is_reset:
+            self.lose("this process stood still")
+            return True
+        return False
 
 
 def _described(error: Exception) -> str:

@@ -307,12 +307,20 @@ class ClusterExecutor:
             self._let_go(environment)
 
     def died(self, environment: RemoteEnvironment) -> None:
-        """Report that an idle one is gone; or one that was idle when something was sent to it."""
+        """Report that an idle one is gone; what was sent to it meanwhile begins anew there, but once."""
         self._environments.pop(environment.env_id, None)
-        if environment.running:
-            self._answer_one(environment, "Runtime.ExitError", "Runtime exited without providing a reason")
-        else:
+        if not environment.running:
             self._facts.died(environment.env_id)
+            return
+        self._failed = environment
+        node = environment.node
+        if node is None or environment.is_second or not self.repeat(environment.env_id):
+            self._answer_one(environment, "Runtime.ExitError", "Runtime exited without providing a reason")
+            return
+        second = self._environments[environment.env_id]
+        second.is_second = True
+        for invocation in environment.running.values():
+            node.run(second, invocation)
 
     def _answer_one(self, environment: RemoteEnvironment, error_type: str, message: str) -> None:
         """Answer one of those that run in an environment that is gone; the driver answers the others."""

@@ -99,6 +99,7 @@ class RemoteEnvironment:
         running: What runs in it, by number.
         is_ready: Whether the driver was told that it can serve.
         is_provisioned: Whether provisioned concurrency asked for it.
+        is_second: Whether it has what was sent to another one that had ended meanwhile.
         claim_kb: What is kept free for it on its node while it initialises.
     """
 
@@ -109,6 +110,7 @@ class RemoteEnvironment:
         "function",
         "is_provisioned",
         "is_ready",
+        "is_second",
         "node",
         "owner",
         "running",
@@ -125,6 +127,7 @@ class RemoteEnvironment:
         self.turn = 0
         self.is_ready = False
         self.is_provisioned = provisioned
+        self.is_second = False
         self.claim_kb = 0
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 
@@ -25,7 +26,10 @@ class Link:
 
     def __init__(self):
         self.is_cut = False
+        self.passes = asyncio.Event()  # what comes from the engine; cleared, it is held back
+        self.passes.set()
         self._writers = []
+        self._from_engine = []
         self._tasks = []
 
     async def open(self, target):
@@ -36,12 +40,15 @@ class Link:
     async def _accepted(self, reader, writer):
         there, back = await asyncio.open_connection(*self._target)
         self._writers += [writer, back]
+        self._from_engine.append(there)
         for source, sink in ((reader, back), (there, writer)):
             self._tasks.append(asyncio.ensure_future(self._pass_on(source, sink)))
 
     async def _pass_on(self, source, sink):
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
+                if source in self._from_engine:
+                    await self.passes.wait()
                 if not self.is_cut:
                     sink.write(data)
         if not self.is_cut:
@@ -121,6 +128,29 @@ async def test_an_agent_that_stands_still_is_noticed_and_what_it_had_is_not_run_
     assert 2 == then.payload
     assert not was_touched
     assert ("other", "silent") == setting.watch.lost[0]
+
+
+async def test_what_was_sent_to_an_environment_that_had_ended_meanwhile_begins_anew(setting):
+    """It never began, so nobody is told of a crash; the node has another environment run it."""
+    setting.write("import os\n\ndef handler(event, context):\n    return os.getpid()\n")
+    link = Link()
+    async with setting.engine(count=0) as engine:
+        setting.agents.add("far", await link.open(setting.agents.listener))
+        await setting.watch.until(lambda watch: watch.joined)
+        first = (await engine.invoke("f", {})).payload
+        link.passes.clear()
+        task = asyncio.ensure_future(engine.invoke("f", {}))
+        await asyncio.sleep(0)
+        os.kill(first, signal.SIGKILL)
+        await asyncio.sleep(0.2)  # the end is told, and what is sent is on its way
+        link.passes.set()
+        second = await task
+        lost = list(setting.watch.lost)
+        link.close()
+
+    assert Status.SUCCESS == second.status
+    assert first != second.payload
+    assert [] == lost
 
 
 async def test_a_cut_link_is_noticed_at_both_ends_and_the_agent_comes_back_when_it_is_mended(

@@ -125,8 +125,8 @@ async def test_a_frame_that_cannot_be_read_ends_that_node_alone_and_says_why(set
     assert 1 == outcome.payload
 
 
-async def test_one_that_died_when_something_was_sent_to_it_costs_one_error(setting):
-    """It was idle there, and not any more here: nobody waits for the deadline."""
+async def test_two_that_died_when_something_was_sent_to_them_cost_one_error(setting):
+    """They were idle there, and not any more here: it begins once more, and nobody waits for the deadline."""
     async with setting.engine(count=0, timeout_s=60) as engine:
         agent = RawAgent()
         await agent.join(setting.agents.listener)
@@ -135,6 +135,9 @@ async def test_one_that_died_when_something_was_sent_to_it_costs_one_error(setti
         agent.send(wire.READY, channel, wire.INIT.pack(0.1, 0))
         await agent.until(wire.RUN)
         agent.send(wire.DIED, channel)
+        second, _ = await agent.until(wire.REPEAT)
+        await agent.until(wire.RUN)
+        agent.send(wire.DIED, second)
         async with asyncio.timeout(5):
             outcome = await waiting
         agent.writer.close()

@@ -5,15 +5,36 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from pathlib import Path
+from typing import Final
+
+import pytest
 
 from engine.core.cluster_config import ClusterConfig
 from engine.core.function import Function
+from engine.executors.cluster import connection, node
 from engine.executors.cluster.agent import Agent
 from engine.executors.cluster.carrier import Carrier
 from engine.executors.cluster.code_cache import CodeCache
 from engine.executors.cluster.executor import ClusterExecutor
 from engine.ports import ExecutorFactory, Facts, Workshop
 from engine.runtime.platform import Platform
+
+LONG_S: Final = 30.0
+
+PATIENT_AGENT: Final = f"""
+from engine.__main__ import main
+from engine.executors.cluster import connection
+connection.SILENCE_S = connection.STOOD_STILL_S = {LONG_S}
+main()
+"""
+"""The program of an agent that is as patient as `be_patient` has those in this process be."""
+
+
+def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No node is lost because the machine is so busy that nothing is heard of it for a second."""
+    monkeypatch.setattr(node, "SILENT_S", LONG_S)
+    monkeypatch.setattr(connection, "STOOD_STILL_S", LONG_S)
+    monkeypatch.setattr(connection, "SILENCE_S", LONG_S)
 
 
 class LocalAgents:
@@ -53,6 +74,10 @@ class LocalAgents:
     def wish(self, agents: int) -> None:
         """Remember it."""
         self.wishes.append(agents)
+
+    async def ended(self) -> None:
+        """Until each has ended by itself."""
+        await asyncio.gather(*self._tasks)
 
     async def close(self) -> None:
         """End them, and what they have started."""

@@ -22,7 +22,9 @@ SOURCE = """
 import os, time
 
 def slow(event, context):
-    time.sleep(0.7)
+    open(__file__ + ".begun", "w").close()
+    while not os.path.exists(__file__ + ".go"):
+        time.sleep(0.01)
     return "done"
 
 async def blocks(event, context):
@@ -49,9 +51,9 @@ def is_served(url):
         return response.read() == b"done"
 
 
-def wait_until_busy(addresses):
-    while b'state="busy"} 1' not in urllib.request.urlopen(f"{addresses['admin']}/metrics").read():
-        time.sleep(0.02)
+def wait_for(file):
+    while not file.exists():
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("number", [SIGNALS[0], *SIGNALS[2:5], signal.SIGALRM, *SIGNALS[8:]], ids=int)
@@ -60,8 +62,10 @@ def test_what_runs_is_answered_and_the_exit_code_is_0(tmp_path, number):
     with started(tmp_path, "slow") as process, ThreadPoolExecutor(1) as pool:
         addresses = json.loads(process.stdout.readline())
         answered = pool.submit(is_served, addresses["http"])
-        wait_until_busy(addresses)
+        wait_for(tmp_path / "app.py.begun")
         process.send_signal(number)
+        time.sleep(0.05)
+        (tmp_path / "app.py.go").touch()
         exit_code = process.wait(60)
 
         assert answered.result()
@@ -92,6 +96,7 @@ def _handles(status, number):
 
 def test_nohup_is_obeyed(tmp_path):
     """SIGHUP that was ignored stays ignored."""
+    (tmp_path / "app.py.go").touch()
     with started(tmp_path, "slow", "nohup") as process:
         addresses = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGHUP)
@@ -118,8 +123,7 @@ def test_a_handler_that_holds_the_loop_does_not_hold_up_the_end(tmp_path):
             host, port = json.loads(process.stdout.readline())["http"].removeprefix("http://").split(":")
             with socket.create_connection((host, int(port))) as client:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-                while not begun.exists():
-                    time.sleep(0.02)
+                wait_for(begun)
                 begun.unlink()
                 for number in numbers:
                     process.send_signal(number)

@@ -22,7 +22,7 @@ from engine.executors.marshal import Failure, error_body, exit_error_body
 from engine.ports import ExecutorFactory
 from engine.runtime.platform import new_event_loop
 from engine.testing import Act, VirtualTimeLoop, scripted_executor, virtual_platform
-from tests.local_agents import LocalAgents, executor_with
+from tests.local_agents import LocalAgents, be_patient, executor_with
 
 COMMON = """
 import os, sys, contract_props as props
@@ -345,8 +345,9 @@ def pytest_itemcollected(item):
 
 
 @pytest.fixture
-def play(request, tmp_path):
+def play(request, tmp_path, monkeypatch):
     """The executor that the test is run for."""
+    be_patient(monkeypatch)
     props = Props()
     sys.modules["contract_props"] = props
     folder = tmp_path / "code"

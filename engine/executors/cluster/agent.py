@@ -107,8 +107,10 @@ class Agent:
                 await self._rest(pause_s * (0.5 + secrets.randbelow(500) / 1000))  # not all at once
                 continue
             pause_s = _FIRST_PAUSE_S
-            self._say_once(f"{self._details.node} serves the engine at {_shown(self._address)}")
             try:
+                if self._is_draining.is_set():
+                    return  # `drain` came while it connected
+                self._say_once(f"{self._details.node} serves the engine at {_shown(self._address)}")
                 await session.is_over.wait()
                 self._say_once(f"the engine at {_shown(self._address)} is gone: {session.reason}")
             finally:

@@ -26,7 +26,7 @@ from engine.executors.cluster.protocol import (
 from engine.ports import Clock
 
 _TICK_S: Final = BEAT_S / 2
-_STOOD_STILL_S: Final = SILENCE_S - BEAT_S
+STOOD_STILL_S: Final = SILENCE_S - BEAT_S
 """From the last tick on: the last sign of life was sent at that or at the one before."""
 
 _HIGH_WATER_BYTES: Final = 4 * PIECE_BYTES
@@ -314,7 +314,7 @@ class AgentConnection(asyncio.Protocol):
             return False
         connection = self._transport.get_extra_info("socket")
         is_reset = connection is not None and connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
-        if paused_s > _STOOD_STILL_S or is_reset:
+        if paused_s > STOOD_STILL_S or is_reset:
             self.lose("this process stood still")
             return True
         return False

@@ -25,7 +25,7 @@ _STATUSES: Final = tuple(Status)
 _UNKNOWN_KB: Final = 1 << 40
 """Memory of a node that does not say how much it has."""
 
-_SILENT_S: Final = wire.SILENCE_S - wire.BEAT_S / 2
+SILENT_S: Final = wire.SILENCE_S - wire.BEAT_S / 2
 """Noticed at the next look, this is `SILENCE_S` at most."""
 
 _NUMBERS: Final = 0x7FFF_FFFF
@@ -366,7 +366,7 @@ class Node:
 
     def silent(self, for_s: float) -> None:
         """Give it up when it has been silent for too long."""
-        if for_s >= _SILENT_S:
+        if for_s >= SILENT_S:
             self.lose(NodeLoss.SILENT, f"nothing was heard of it for {wire.SILENCE_S:g} s")
 
     def lost(self, reason: str) -> None:

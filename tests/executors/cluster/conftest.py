@@ -1,6 +1,7 @@
 """Engines whose functions run on nodes, with agents in the loop of the test or in processes of their own."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,13 +13,23 @@ import pytest
 
 from engine import Engine, Function
 from engine.core.engine_events import NodeJoined, NodeLost
-from tests.local_agents import LocalAgents, executor_with
+from engine.executors.cluster import node
+from tests.local_agents import PATIENT_AGENT, LocalAgents, be_patient, executor_with
+
+SILENT_IN_USE_S = node.SILENT_S
 
 HANDLER = """
 import os, time
 def handler(event, context):
     if "s" in event:
         time.sleep(event["s"])
+    if "until" in event:
+        open(event["until"] + ".begun", "w").close()
+        while not os.path.exists(event["until"]):
+            time.sleep(0.01)
+    if "hangs_once" in event and not os.path.exists(event["hangs_once"]):
+        open(event["hangs_once"], "w").close()
+        time.sleep(60)
     if "touch" in event:
         with open(event["touch"], "a") as file:
             file.write("x")
@@ -98,8 +109,8 @@ class Setting:
         cache = str(self.folder / "nodes" / name)
         command = [
             sys.executable,
-            "-m",
-            "engine",
+            "-c",
+            PATIENT_AGENT,
             "agent",
             f"{host}:{port}",
             "--name",
@@ -131,8 +142,34 @@ def mark():
 
 
 @pytest.fixture
-def setting(tmp_path):
-    """A folder with code, no agent yet."""
+def written():
+    """`await written(path)`: until a handler has made that file."""
+
+    async def until(path, at_most_s=60):
+        async with asyncio.timeout(at_most_s):
+            while not path.exists():
+                await asyncio.sleep(0.01)
+
+    return until
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """`with impatient():` silence is noticed as soon as in use."""
+
+    @contextlib.contextmanager
+    def as_in_use():
+        with monkeypatch.context() as patched:
+            patched.setattr(node, "SILENT_S", SILENT_IN_USE_S)
+            yield
+
+    return as_in_use
+
+
+@pytest.fixture
+def setting(tmp_path, monkeypatch):
+    """A folder with code, no agent yet. Nodes are lost to no busy machine: see `impatient`."""
+    be_patient(monkeypatch)
     setting = Setting(tmp_path)
     yield setting
     setting.close()

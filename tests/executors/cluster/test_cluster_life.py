@@ -63,10 +63,10 @@ async def test_output_and_log_streams_come_from_nodes_and_before_the_answer(sett
 
 async def test_a_deadline_crosses_as_time_left_and_ends_the_environment_there(setting, mark):
     """What the handler was to do after it, it does not do."""
-    async with setting.engine(count=1, timeout_s=0.3) as engine:
-        outcome = await engine.invoke("f", {"s": 0.6, "touch": str(mark)})
+    async with setting.engine(count=1, timeout_s=0.8) as engine:
+        outcome = await engine.invoke("f", {"s": 0.9, "touch": str(mark)})
         then = await engine.invoke("f", {"value": 2})
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.3)
 
     assert Status.TIMEOUT == outcome.status
     assert (2, True) == (then.payload, then.cold_start)
@@ -139,7 +139,10 @@ async def test_the_wish_for_agents_grows_with_what_waits_and_ends_with_it(settin
     """One is enough for what fits on one; none is asked for when nothing is wanted."""
     async with setting.engine(count=0, keep_alive_s=0.1) as engine:
         waiting = asyncio.ensure_future(engine.invoke("f", {}))
-        await asyncio.sleep(0.4)
+        async with asyncio.timeout(20):
+            while not setting.agents.wishes:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
         wished = list(setting.agents.wishes)
         setting.agents.add("one")
         await waiting

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import platform as interpreter
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -225,7 +225,7 @@ def _stats(config: Config, platform: Platform, loop: asyncio.AbstractEventLoop, 
         account_limit=config.account.concurrency_limit,
         build={
             "version": VERSION,
-            "python": interpreter.python_version(),
+            "python": sys.version.split()[0],
             "event_loop": type(loop).__module__.partition(".")[0],
         },
         clock=platform.clock,

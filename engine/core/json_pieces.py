@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 from enum import Enum, auto
+from functools import cache
 from typing import Any, Final, NoReturn, TypeVar
 
 from engine.core.json_document import BOM, NotJson, loads, read_text, text_of
@@ -45,12 +46,17 @@ def _container(levels: int) -> bytes:
     return rb"[\[{]%b[\]}]" % inner
 
 
-_ELEMENT: Final = rb'(?:[^"\[\]{},]++|%b|%b)*+' % (_STRING, _container(_NESTING))
-_ELEMENTS: Final = re.compile(rb"(?:%b(?:,|(?=[\]}])))*+" % _ELEMENT, re.DOTALL)
 _KEY: Final = re.compile(rb"(%b)[ \t\n\r]*:" % _STRING, re.DOTALL)
 _SPACE: Final = re.compile(rb"[ \t\n\r]*")
 _SCALAR: Final = re.compile(rb'[^"\[\]{}, \t\n\r]+')
 _IN_STRING: Final = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
+
+
+@cache
+def _elements() -> re.Pattern[bytes]:
+    """Matches elements with what ends them. It takes 2 ms to make: the first large text waits for that."""
+    element = rb'(?:[^"\[\]{},]++|%b|%b)*+' % (_STRING, _container(_NESTING))
+    return re.compile(rb"(?:%b(?:,|(?=[\]}])))*+" % element, re.DOTALL)
 
 
 class _Place(Enum):
@@ -132,7 +138,7 @@ class _Reader:
         at = self._at = self.seen = _after(_SPACE, payload, self._at)
         if self._place is _Place.ELEMENT:
             self._read_separator()
-        elif (end := _after(_ELEMENTS, payload, at, at + self._window)) > at:
+        elif (end := _after(_elements(), payload, at, at + self._window)) > at:
             if payload[end - 1] == _COMMA:
                 self._add(end - 1)
                 self._go_to(end, _Place.COMMA)

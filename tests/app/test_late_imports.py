@@ -74,7 +74,10 @@ SERVED_LATER = (
     *("engine.services.sqs.service", "engine.sources.s3", "engine.sources.sqs"),
     *("email", "http.client", "urllib.request", "xml"),
 )
-NEVER = ("importlib.metadata", "rich", "yaml", "watchfiles", "awscrt", "botocore", "numpy")
+NEVER = (
+    *("importlib.metadata", "rich", "yaml", "watchfiles", "awscrt", "botocore", "numpy"),
+    "stringprep",  # what a listener's name in plain letters needs no table for
+)
 """Not even with all sources and services."""
 BROUGHT = {"engine", "engine__mypyc", "cython_runtime", "typing_extensions", "sniffio"}
 """By others, with some versions of Python and of theirs; and what is compiled."""

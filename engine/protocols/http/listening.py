@@ -56,16 +56,11 @@ class Listening:
         self._said_s: float | None = None
         self._closed = False
 
-    async def open(self, host: str, port: int, sockets: Sequence[socket.socket] = ()) -> tuple[str, int]:
-        """Listen, on `sockets` if there are any, and return the address.
-
-        Raises OSError: it cannot be bound, or the name has none.
-        """
-        serve = self._loop.create_server
-        if not sockets:
-            self._servers.append(await serve(self._make, host, port, backlog=_AT_A_TIME))
+    async def open(self, sockets: Sequence[socket.socket]) -> tuple[str, int]:
+        """Listen on these, one at least, and return the address of the first."""
         for one in sockets:
-            self._servers.append(await serve(self._make, sock=one, backlog=_AT_A_TIME))
+            server = await self._loop.create_server(self._make, sock=one, backlog=_AT_A_TIME)
+            self._servers.append(server)
         for own in [own for server in self._servers for own in server.sockets]:
             kept = socket.socket(fileno=os.dup(own.fileno()))
             kept.listen(BACKLOG)

@@ -151,14 +151,15 @@ class HttpServer:
         """
         if self._listening is not None:
             raise RuntimeError("this server was started before")
+        sockets = sockets or listening_sockets(host, port)
         shared = self._shared = ServerState(self._handle, self._clock, self._limits, self._accepted_bytes)
         # A Connection has all that is asked of a protocol, without the base class: mypyc has none of it.
         make = cast("Callable[[], asyncio.Protocol]", lambda: Connection(shared))
         if self._keeps_descriptor:
             reserved = self._listening = shared.listening = ReservedListening(make, shared.close_if_unused)
-            return reserved.open(sockets or listening_sockets(host, port))
+            return reserved.open(sockets)
         listening = self._listening = shared.listening = Listening(make, shared.close_if_unused, self._say)
-        return await listening.open(host, port, sockets)
+        return await listening.open(sockets)
 
     async def drain(self) -> None:
         """Stop accepting, close idle connections, let busy ones answer; return when all are closed."""

@@ -99,8 +99,8 @@ class Assembly:
             pool=pool,
             dispatcher=self.dispatcher,
             durable=lambda: self.durable,
-            inits=_init_scheduler(config, platform, loop),
-            inits_elsewhere=_init_scheduler(config, platform, loop),
+            inits=_init_scheduler(config, platform, loop, are_on_nodes=False),
+            inits_elsewhere=_init_scheduler(config, platform, loop, are_on_nodes=True),
             watch=self.watch,
         )
         self.builder = DeploymentBuilder(parts, executor, endpoint_url)
@@ -235,8 +235,10 @@ def _stats(config: Config, platform: Platform, loop: asyncio.AbstractEventLoop, 
 
 
 def _init_scheduler(
-    config: Config, platform: Platform, loop: asyncio.AbstractEventLoop
+    config: Config, platform: Platform, loop: asyncio.AbstractEventLoop, *, are_on_nodes: bool
 ) -> InitScheduler | None:
     """None on virtual time, where nothing computes: the inits of any number of environments run at a time."""
     cores = config.init_concurrency or (usable_cores() if platform.has_threads else None)
-    return None if cores is None else InitScheduler(InitTurns(cores), loop, platform.clock)
+    if cores is None:
+        return None
+    return InitScheduler(InitTurns(cores), loop, platform.clock, are_on_nodes=are_on_nodes)

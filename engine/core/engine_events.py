@@ -106,7 +106,8 @@ class EndedForMemory:
 class InitsLimit:
     """Environments wait for others to initialise: the machine can start no more. Sent once a function.
 
-    `cpu_s`: what the last init took of a CPU, seconds. `per_s`: environments the machine starts a second.
+    `cpu_s`: what the last init took of a CPU, seconds. `per_s`: environments the machine starts a second, or
+    all nodes together (`on_nodes`).
     `waiting`: those that wait for their turn. `preloaded_per_s`: what it could start at best if nothing but
     the code folder were imported in each, or None where that cannot be had.
     """
@@ -114,6 +115,7 @@ class InitsLimit:
     function: str
     cpu_s: float
     per_s: float
+    on_nodes: bool
     waiting: int
     preloaded_per_s: float | None
 

@@ -191,7 +191,7 @@ class Driver:
             cpu_s = init_s if use is None else use.cpu_s
             self._fleet.computed(env_id, cpu_s)
             if cpu_s and not self._has_reported_limit:
-                self._report_init_limit(cpu_s, self._inits.turns.cores)
+                self._report_init_limit(cpu_s, self._inits)
         if self.function.cold_start == "measured" or init_s is None:
             self._become_ready(env_id, init_s)
             return
@@ -200,8 +200,9 @@ class Driver:
         if self._inits is not None:
             self._inits.begin_waiting()
 
-    def _report_init_limit(self, cpu_s: float, cores: int) -> None:
+    def _report_init_limit(self, cpu_s: float, inits: InitScheduler) -> None:
         """Report once that inits hold up more than a few events."""
+        cores = inits.turns.cores
         waiting = self._fleet.statistics().pending
         if cpu_s < _LIGHT_INIT_S or waiting * cpu_s < _REPORTED_WAIT_S * cores:
             return
@@ -212,6 +213,7 @@ class Driver:
                 function=self.function.name,
                 cpu_s=cpu_s,
                 per_s=cores / cpu_s,
+                on_nodes=inits.are_on_nodes,
                 waiting=waiting,
                 preloaded_per_s=cores / preloaded_s if preloaded_s and preloaded_s < cpu_s else None,
             )

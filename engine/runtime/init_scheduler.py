@@ -21,10 +21,18 @@ class Initialiser(Protocol):
 
 
 class InitScheduler:
-    """Gives turns to the fleets of one engine; costs nothing while every init may begin at once."""
+    """Gives turns to the fleets of one engine; costs nothing while every init may begin at once.
 
-    def __init__(self, turns: InitTurns, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+    Attributes:
+        turns: Who is next. Its cores are those of this machine, or of all nodes together.
+        are_on_nodes: Which of the two.
+    """
+
+    def __init__(
+        self, turns: InitTurns, loop: asyncio.AbstractEventLoop, clock: Clock, *, are_on_nodes: bool
+    ) -> None:
         self.turns = turns
+        self.are_on_nodes = are_on_nodes
         self._loop = loop
         self._clock = clock
         self._initialisers: dict[Hashable, Initialiser] = {}

@@ -324,6 +324,7 @@ def _rounded(number: float) -> str:
 
 
 def _inits_limit_line(notice: InitsLimit) -> str:
+    who = "all nodes together start" if notice.on_nodes else "this machine starts"
     preload = ""
     if notice.preloaded_per_s is not None:
         preload = (
@@ -331,8 +332,8 @@ def _inits_limit_line(notice: InitsLimit) -> str:
             f"up to {notice.preloaded_per_s:.0f} a second then"
         )
     return (
-        f"[engine] {notice.function}: inits limit it: each takes {notice.cpu_s:.2g} s of a CPU, so this "
-        f"machine starts {_rounded(notice.per_s)} environments a second; {notice.waiting} wait{preload}\n"
+        f"[engine] {notice.function}: inits limit it: each takes {notice.cpu_s:.2g} s of a CPU, so {who} "
+        f"{_rounded(notice.per_s)} environments a second; {notice.waiting} wait{preload}\n"
     )
 
 

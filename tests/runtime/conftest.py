@@ -39,7 +39,9 @@ class Runtime:
         self.observer = RecordingObserver()
         self.executors: dict[str, ScriptedExecutor] = {}
         self.tails: list[str] = []
-        self.inits = None if cores is None else InitScheduler(InitTurns(cores), self.loop, self.clock)
+        self.inits = None
+        if cores is not None:
+            self.inits = InitScheduler(InitTurns(cores), self.loop, self.clock, are_on_nodes=False)
         self._ids = itertools.count(1)
 
     def add(

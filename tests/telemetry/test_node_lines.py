@@ -5,7 +5,14 @@ from dataclasses import replace
 import pytest
 
 from engine.core.cluster_nodes import NodeDescription, NodeLoss
-from engine.core.engine_events import Confined, EndedForMemory, Initialised, NodeJoined, NodeLost
+from engine.core.engine_events import (
+    Confined,
+    EndedForMemory,
+    Initialised,
+    InitsLimit,
+    NodeJoined,
+    NodeLost,
+)
 from engine.core.outcome import Status
 
 NODE = NodeDescription(
@@ -65,6 +72,23 @@ def test_what_a_machine_is_short_of_names_the_node(text, events):
     assert lines[0].startswith("[engine] processes on node b: control groups cap memory; ")
     assert lines[1].startswith("[engine] hello on node b: invocations have taken all memory")
     assert ["b", "b"] == [event["record"]["node"] for event in events.events()]
+
+
+@pytest.mark.parametrize(
+    ("on_nodes", "who"), [(False, "this machine starts"), (True, "all nodes together start")]
+)
+def test_how_many_environments_start_a_second_is_said_of_where_they_start(text, on_nodes, who):
+    """Cores of a cluster are those of all its nodes."""
+    text.log.noticed(
+        InitsLimit(
+            function="hello", cpu_s=0.2, per_s=40.0, on_nodes=on_nodes, waiting=90, preloaded_per_s=None
+        )
+    )
+
+    assert (
+        f"[engine] hello: inits limit it: each takes 0.2 s of a CPU, so {who} 40 environments a second; "
+        "90 wait\n"
+    ) == text.turn()
 
 
 def test_failures_name_the_node_they_happened_on(text, events, ended):

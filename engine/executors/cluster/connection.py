@@ -17,6 +17,7 @@ from engine.executors.cluster.protocol import (
     BEAT,
     BEAT_S,
     HEAD,
+    JOINED_BYTES,
     MAX_BODY_BYTES,
     MORE,
     OUTPUT,
@@ -59,13 +60,14 @@ class FrameHandler(Protocol):
 
 
 class _WaitingFrame:
-    """A frame that is not sent yet, or in part. `rest`: of its body."""
+    """A frame that is not sent yet, or in part. `rest`: of its body. `begun_bytes`: all of it, once begun."""
 
-    __slots__ = ("operation", "rest")
+    __slots__ = ("begun_bytes", "operation", "rest")
 
     def __init__(self, operation: int, body: bytes) -> None:
         self.operation = operation
         self.rest = memoryview(body)
+        self.begun_bytes = 0
 
 
 class AgentConnection(asyncio.Protocol):
@@ -98,9 +100,11 @@ class AgentConnection(asyncio.Protocol):
         self._is_closing = False
         self._waiting: dict[int, deque[_WaitingFrame]] = {}  # by channel
         self._waiting_bytes = 0
+        self._begun_bytes = 0
         self._sources: deque[Iterator[tuple[int, int, bytes]]] = deque()
         self._partial = b""
         self._bodies: dict[int, list[bytes]] = {}
+        self._pieces = 0  # of all bodies
         self._heard = True
         self._silent = 0
         self._ticks = 0
@@ -174,12 +178,15 @@ class AgentConnection(asyncio.Protocol):
             room = PIECE_BYTES
             while waiting and room > 0:
                 frame = waiting[0]
+                if len(frame.rest) > PIECE_BYTES and not self._may_begin(frame):
+                    break
                 piece, frame.rest = frame.rest[:PIECE_BYTES], frame.rest[PIECE_BYTES:]
                 operation = frame.operation | MORE if frame.rest else frame.operation
                 self._unsent += (HEAD.pack(len(piece) + _AFTER_SIZE, operation, channel), piece)
                 self._waiting_bytes -= len(piece)
                 room -= len(piece) + _HEAD_BYTES
                 if not frame.rest:
+                    self._begun_bytes -= frame.begun_bytes
                     waiting.popleft()
             if not waiting:
                 del self._waiting[channel]
@@ -190,6 +197,16 @@ class AgentConnection(asyncio.Protocol):
                 operation, channel, body = frame_of_source
                 self._unsent += (HEAD.pack(len(body) + _AFTER_SIZE, operation, channel), body)
                 self._sources.append(source)
+
+    def _may_begin(self, frame: _WaitingFrame) -> bool:
+        """Whether it has begun, or can: the other side keeps no more than `JOINED_BYTES` until bodies end."""
+        if not frame.begun_bytes:
+            size = len(frame.rest)
+            if self._begun_bytes and self._begun_bytes + size > JOINED_BYTES:
+                return False
+            frame.begun_bytes = size
+            self._begun_bytes += size
+        return True
 
     def pause_writing(self) -> None:
         """Send no further pieces: the socket takes no more for now."""
@@ -224,6 +241,8 @@ class AgentConnection(asyncio.Protocol):
             at = next_at
             if operation >= MORE or (self._bodies and channel in self._bodies):
                 whole = self._joined(operation, channel, body)
+                if self._is_over:
+                    return
                 if whole is None:
                     continue
                 body = whole
@@ -240,12 +259,17 @@ class AgentConnection(asyncio.Protocol):
         """The whole body, if `piece` is its last."""
         pieces = self._bodies.setdefault(channel, [])
         pieces.append(piece)
+        self._pieces += 1
         if len(pieces) * PIECE_BYTES > MAX_BODY_BYTES:
             self._handler.unreadable("a body is too long")
-        if operation >= MORE:
-            return None
-        del self._bodies[channel]
-        return b"".join(pieces)
+        elif operation >= MORE:
+            if self._pieces * PIECE_BYTES > JOINED_BYTES:
+                self._handler.unreadable("bodies of which the end is missing are too long together")
+        else:
+            self._pieces -= len(pieces)
+            del self._bodies[channel]
+            return b"".join(pieces)
+        return None
 
     def connection_lost(self, error: Exception | None) -> None:
         """Report the end, unless it was reported already."""

@@ -44,6 +44,9 @@ PIECE_BYTES: Final = 65_536
 MAX_BODY_BYTES: Final = 32 << 20
 """Of one frame, put together: four times what an invocation may take or give."""
 
+JOINED_BYTES: Final = 2 * MAX_BODY_BYTES
+"""Of all bodies that are under way in pieces on one connection. A further one is begun when others end."""
+
 # ---------------------------------------------------------------- both ways
 BEAT: Final = 0  # engine: its number (u32); agent: a `NodeLoad`
 BYE: Final = 1  # the session ends: the engine closes; agent: nothing runs here any more

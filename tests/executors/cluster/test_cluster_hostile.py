@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from engine.executors.cluster import connection as connection_module
 from engine.executors.cluster import handshake
 from engine.executors.cluster import protocol as wire
 from engine.executors.cluster.connection import AgentConnection
@@ -102,25 +103,27 @@ async def test_a_frame_that_cannot_be_read_ends_that_node_alone_and_says_why(set
     """By one line each, and no traceback."""
     problems = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+    piece = b"x" * wire.PIECE_BYTES
     frames = (
-        (wire.BEAT, b"1"),
-        (wire.OUTPUT, b"1"),
-        (wire.SAY | wire.MORE, b"x" * wire.PIECE_BYTES),  # again and again
-        (99, b""),
+        (wire.BEAT, [1], b"1"),
+        (wire.OUTPUT, [1], b"1"),
+        (wire.SAY | wire.MORE, [1] * (wire.MAX_BODY_BYTES // len(piece) + 1), piece),
+        (wire.SAY | wire.MORE, range(wire.JOINED_BYTES // len(piece) + 1), b""),
+        (99, [1], b""),
     )
     async with setting.engine(count=1) as engine:
-        for number, (operation, body) in enumerate(frames, 1):
+        for number, (operation, channels, body) in enumerate(frames, 1):
             agent = RawAgent()
             await agent.join(setting.agents.listener)
-            for _ in range(wire.MAX_BODY_BYTES // wire.PIECE_BYTES + 1 if operation & wire.MORE else 1):
-                agent.send(operation, 1, body)
+            for channel in channels:
+                agent.send(operation, channel, body)
             await agent.end()
             await setting.watch.until(lambda watch, count=number: len(watch.lost) == count)
         outcome = await engine.invoke("f", {"value": 1})
 
     said = "".join(setting.lines).splitlines()
-    assert [("n", "protocol")] * 4 == setting.watch.lost[:4]
-    assert 4 == sum("what it sent is not what agents send" in line for line in said)
+    assert [("n", "protocol")] * 5 == setting.watch.lost[:5]
+    assert 5 == sum("what it sent is not what agents send" in line for line in said)
     assert [] == problems
     assert 1 == outcome.payload
 
@@ -177,14 +180,19 @@ class StuckTransport:
 class Quiet:
     """What a connection belongs to."""
 
-    def take(self, operation, channel, body): ...
+    def __init__(self):
+        self.taken = []
+
+    def take(self, operation, channel, body):
+        self.taken.append((channel, body))
 
     def beat(self):
         return b""
 
     def silent(self, for_s): ...
 
-    def unreadable(self, why): ...
+    def unreadable(self, why):
+        raise AssertionError(why)
 
     def lost(self, reason): ...
 
@@ -212,6 +220,26 @@ async def test_output_waits_while_the_link_is_full_and_answers_of_others_overtak
     assert ([(wire.ENDED, 2)], 3003, False) == (overtook, backlog, is_closed_early)
     assert [(wire.OUTPUT, 1)] * 3 + [(wire.ENDED, 1)] == transport.frames()
     assert 0 == connection.backlog
+
+
+async def test_long_bodies_of_many_channels_are_begun_when_the_other_side_has_room(monkeypatch):
+    """It refuses more at once: what is sent in good faith never comes near. Each arrives whole."""
+    monkeypatch.setattr(connection_module, "JOINED_BYTES", 6 * wire.PIECE_BYTES)
+    loop, transport, handler = asyncio.get_running_loop(), StuckTransport(), Quiet()
+    ends = [
+        AgentConnection(loop, SystemClock(), StuckTransport(), handler, must_run=False),
+        AgentConnection(loop, SystemClock(), transport, Quiet(), must_run=False),
+    ]
+    bodies = {channel: bytes([channel]) * (channel * wire.PIECE_BYTES // 2) for channel in range(1, 13)}
+    for channel, body in bodies.items():
+        ends[1].send(wire.ENDED, channel, body)
+    while ends[1].backlog:
+        await asyncio.sleep(0)
+    ends[0].data_received(transport.written)
+    for end in ends:
+        end.connection_lost(None)
+
+    assert bodies == dict(handler.taken)
 
 
 async def test_an_agent_that_finds_nobody_leaves_nothing_behind(monkeypatch):

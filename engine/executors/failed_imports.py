@@ -25,10 +25,8 @@ def forget_since(before: Collection[str], folder: Path) -> None:
         spec = getattr(module, "__spec__", None)
         if name in before or isinstance(getattr(spec, "loader", None), ExtensionFileLoader):
             continue
-        if getattr(spec, "_initializing", False):
-            continue  # another thread is importing it, and must find it there
         if _lies_below(module, folder) or name.partition(".")[0] not in sys.modules:
-            sys.modules.pop(name, None)
+            _forget(name, module)
 
 
 def holds_half_made(module: ModuleType, folder: Path) -> bool:
@@ -49,9 +47,16 @@ def holds_half_made(module: ModuleType, folder: Path) -> bool:
                 pending.append(inner)
     if found:
         for helper in seen.values():
-            if helper is not module and sys.modules.get(helper.__name__) is helper:
-                sys.modules.pop(helper.__name__, None)
+            if helper is not module:
+                _forget(helper.__name__, helper)
     return found
+
+
+def _forget(name: str, module: ModuleType) -> None:
+    """Take it out of `sys.modules`, but not what another thread is importing by that name."""
+    spec = getattr(module, "__spec__", None)
+    if sys.modules.get(name) is module and not getattr(spec, "_initializing", False):
+        sys.modules.pop(name, None)
 
 
 def _references(module: ModuleType) -> Iterator[tuple[ModuleType | None, dict[str, Any]]]:

@@ -15,11 +15,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.real_time, pytest.mark.slow]
+pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=90, check=False)
+    result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=280, check=False)
     assert 0 == result.returncode, result.stdout + result.stderr
     return result.stdout
 
@@ -113,7 +113,7 @@ def loaded(engine, cwd, *words: str) -> dict:
     command = [engine, "load", *words, *options]
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, timeout=90, check=False, env=environment
+        command, cwd=cwd, capture_output=True, text=True, timeout=280, check=False, env=environment
     )
     assert done.returncode in (0, 3), done.stdout + done.stderr
     assert "Load test: " in (cwd / "out" / "report.html").read_text()

@@ -1,10 +1,13 @@
 """An environment whose module or helper failed to import is never kept, and leaves nothing half-made."""
 
 import asyncio
+import sys
+import types
 
 import pytest
 
 from engine import Engine, Function
+from engine.executors.failed_imports import forget_since
 
 pytestmark = pytest.mark.real_time
 
@@ -88,3 +91,19 @@ async def test_what_was_imported_on_the_way_to_a_failure_is_imported_again(writt
 
     assert "OSError" == failed.error["errorType"]
     assert 42 == then.payload
+
+
+def test_what_another_thread_imports_by_a_name_meanwhile_is_left_to_it(tmp_path, monkeypatch):
+    """Else its import finds nothing in its place at the end."""
+    anew = types.ModuleType("helper_anew")
+
+    class Failed(types.ModuleType):
+        @property
+        def __file__(self):
+            sys.modules["helper_anew"] = anew  # the moment at which the other one begins
+            return str(tmp_path / "helper_anew.py")
+
+    monkeypatch.setitem(sys.modules, "helper_anew", Failed("helper_anew"))
+    forget_since({*sys.modules} - {"helper_anew"}, tmp_path)
+
+    assert anew is sys.modules["helper_anew"]

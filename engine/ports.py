@@ -496,6 +496,8 @@ class Workshop:
     """Told how many cores the nodes of a cluster have together, each time that changes."""
     watch_nodes: Callable[[Callable[[], Sequence[NodeReading]]], None] = lambda _read: None
     """Has those who watch the engine read there, from now on, which nodes of a cluster are there."""
+    listens: Callable[[str, str], None] = lambda _name, _address: None
+    """Told that a listener of this name has been opened for other parts of the engine, and where."""
     commons: dict[str, Any] = field(default_factory=dict)
     """What the executors of one engine share, by names of their own; the same dict for all of them."""
 

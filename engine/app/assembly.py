@@ -35,7 +35,7 @@ from engine.runtime.init_scheduler import InitScheduler
 from engine.runtime.platform import Platform
 from engine.runtime.qualifier_router import LATEST
 from engine.telemetry.stats import Stats
-from engine.version import VERSION
+from engine.version import VERSION, build
 
 _LATEST: Final = ((LATEST, 1.0),)
 
@@ -227,6 +227,7 @@ def _stats(config: Config, platform: Platform, loop: asyncio.AbstractEventLoop, 
             "version": VERSION,
             "python": sys.version.split()[0],
             "event_loop": type(loop).__module__.partition(".")[0],
+            "build": build(),
         },
         clock=platform.clock,
         later=loop.call_later,

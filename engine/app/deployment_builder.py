@@ -123,6 +123,7 @@ class DeploymentBuilder:
             durable=parts.durable,
             has_threads=parts.platform.has_threads,
             watch_nodes=parts.stats.nodes.watch,
+            listens=parts.stats.listeners.__setitem__,
             commons=dict(parts.platform.started),
         )
         self._workshop_for = cache(partial(_workshop_for, workshop))

@@ -64,11 +64,15 @@ _LAST_ANSWERS_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """Where a running server listens, as URLs; None for a listener that nothing needs."""
+    """Where a running server listens, as URLs; None for a listener that nothing needs.
+
+    `cluster` is HOST:PORT, as `engine agent` takes it.
+    """
 
     http: str | None = None
     aws: str | None = None
     admin: str | None = None
+    cluster: str | None = None
 
 
 async def serve(
@@ -181,8 +185,9 @@ async def serve_until(
 
 def announced(engine: Engine, urls: Mapping[str, str | None], admin_url: str | None) -> Announcement:
     """Where `engine` listens, which its status tells from now on."""
-    found = Announcement(http=urls.get("http"), aws=urls.get("aws"), admin=admin_url)
-    engine.stats.listeners = {name: url for name, url in asdict(found).items() if url is not None}
+    at_cluster = engine.stats.listeners.get("cluster")
+    found = Announcement(http=urls.get("http"), aws=urls.get("aws"), admin=admin_url, cluster=at_cluster)
+    engine.stats.listeners.update((name, url) for name, url in asdict(found).items() if url is not None)
     return found
 
 

@@ -15,7 +15,7 @@ from engine.version import VERSION, build
 COMMANDS: Final[Mapping[str, str]] = {
     "agent": "Host environments on this machine for the engine at HOST:PORT, until a signal ends it.",
     "check": "Validate FILE and print what would run.",
-    "cluster": "Start a Ray cluster on this machine, for trying what runs on nodes.",
+    "cluster": "Start a Ray cluster on this machine, for trying; show the nodes of a running engine.",
     "cost": "Price a month of invocations: Lambda, and what stands before and around it.",
     "dashboards": "Write what Grafana and Prometheus need to watch an engine: dashboards, jobs, rules.",
     "demo": "Start an engine with the example handlers, drive it from zero to 1,000 and back, and show it.",

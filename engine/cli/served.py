@@ -37,6 +37,8 @@ def run_until_stopped(
         if not config.functions:
             output.err.write(f"no functions are named: they come over the Lambda API at {addresses.aws}\n")
         ready = {"ready": True, **dataclasses.asdict(addresses), "build": build()}
+        if addresses.cluster is None:
+            del ready["cluster"]
         cpu = cpu_in_force(config.functions, config.cpu, Platform())
         if cpu.mechanism is not None:
             ready["cpu"] = str(cpu)

@@ -553,7 +553,7 @@ CATALOGUE: Final = (
         fixed=True,
     ),
     Metric(
-        "engine_build_info", "gauge", ("version", "python", "event_loop"),
+        "engine_build_info", "gauge", ("version", "python", "event_loop", "build"),
         "Always 1; what runs here.",
         of_engine=lambda s: s.build,
         fixed=True,

@@ -514,14 +514,16 @@ _HEALTH: Final = PanelRow(
         ),
         Panel(
             "What runs",
-            "The version of the engine and of Python, and the event loop.",
+            "The version of the engine and which build, the version of Python, and the event loop.",
             "table",
             (
                 Query(
                     level(
-                        "engine_build_info", by="cluster,job,instance,version,python,event_loop", how="max"
+                        "engine_build_info",
+                        by="cluster,job,instance,version,python,event_loop,build",
+                        how="max",
                     ),
-                    "{{cluster}} {{job}} {{instance}}: {{version}}, Python {{python}}, {{event_loop}}",
+                    "{{cluster}} {{job}} {{instance}}: {{version}} {{build}}, {{python}}, {{event_loop}}",
                     instant=True,
                 ),
             ),

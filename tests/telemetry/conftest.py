@@ -39,7 +39,7 @@ class Bench:
     """Stats, and short words for what can happen to them."""
 
     def __init__(self, label_cap: int = 200, clock: Clock | None = None) -> None:
-        build = {"version": "1.0", "python": "3.11", "event_loop": "uvloop"}
+        build = {"version": "1.0", "python": "3.11", "event_loop": "uvloop", "build": "pure"}
         self.later: list[Callable[[], None]] = []
         self.stats = Stats(
             sheet=SHEET,

@@ -24,6 +24,7 @@ from engine.executors.cluster.code_store import CodeStore
 from engine.executors.cluster.connection import prepare_socket
 from engine.executors.cluster.handshake import EngineHandshake
 from engine.executors.cluster.node import EnvironmentOwner, Node, RemoteEnvironment, ShippedFunction
+from engine.executors.cluster.ray_address import joined
 from engine.executors.host_variables import host_variables
 from engine.ports import Workshop
 from engine.protocols.http.server import listening_sockets, named_listener
@@ -83,6 +84,7 @@ class Cluster:
         self._config: ClusterConfig = workshop.cluster
         self._notify = workshop.notify
         self._cores_elsewhere = workshop.cores_elsewhere
+        self._listens = workshop.listens
         self.say = workshop.say
         self._tunnel_target = tunnel_target(workshop.endpoint_url)
         self._carrier = carrier
@@ -167,6 +169,7 @@ class Cluster:
         host, port = sockets[0].getsockname()[:2]
         self._servers = [await self._loop.create_server(handshake, sock=one) for one in sockets]
         self.address = host, port
+        self._listens("cluster", joined(host, port))
         await self._carrier.open(self.address, secret)
 
     async def wait_closed(self) -> None:

@@ -69,7 +69,7 @@ class Ear:
     def __init__(self, name):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(f"\0{name}")
-        self._socket.settimeout(15)
+        self._socket.settimeout(60)
         self._heard = []
         self.line = f'environment = {{ EAR = "{name}" }}'
 
@@ -101,7 +101,6 @@ def shop(tmp_path_factory, ear, serve):
     (folder / "trace.csv").write_text(TRACE)
     (folder / "spool_beside.py").write_text(documented("spool.py"))
     (folder / "order.json").write_text('{"order": 1}')
-    moment = (datetime.now(UTC) + timedelta(seconds=8)).strftime("%Y-%m-%dT%H:%M:%S")
     path = config(
         folder,
         function("orders", "sign", ear.line),
@@ -109,7 +108,6 @@ def shop(tmp_path_factory, ear, serve):
         function("thumbnails", "sign", ear.line),
         '[[functions.thumbnails.events]]\ntype = "s3"\nbucket = "photos"\nprefix = "in/"',
         function("timed", "sign", ear.line),
-        f'[[functions.timed.events]]\ntype = "schedule"\nschedule = "at({moment})"\ninput = {{ moment = 1 }}',
         '[[functions.timed.events]]\ntype = "schedule"\nschedule = "rate(1 hour)"',
         function("replayed", "sign", ear.line),
         f'[[functions.replayed.events]]\ntype = "replay"\nfile = "{folder}/trace.csv"\nspeed = 0.0',
@@ -315,9 +313,27 @@ def test_a_source_of_the_users_own_beside_the_file_delivers(shop, ear):
     assert len(documented("spool.py").splitlines()) < 40
 
 
-def test_a_schedule_fires_at_its_moment(shop, ear):
-    """With its input."""
-    assert [{"moment": 1}] == ear.hear("timed")
+def test_a_schedule_fires_at_its_moment(tmp_path, serve):
+    """With its input; what is past when the engine starts never does, so a busy machine gets more time."""
+    ear = Ear(tmp_path / "s")
+    heard = []
+    for after_s in (3, 12, 40):
+        moment = (datetime.now(UTC) + timedelta(seconds=after_s)).replace(microsecond=0)
+        path = config(
+            tmp_path,
+            function("timed", "sign", ear.line),
+            f'[[functions.timed.events]]\ntype = "schedule"\nschedule = "at({moment:%Y-%m-%dT%H:%M:%S})"',
+            "input = { moment = 1 }",
+        )
+        with serve("--config", path):
+            if datetime.now(UTC) < moment:
+                heard = ear.hear("timed")
+                break
+    ended = datetime.now(UTC)
+    ear.close()
+
+    assert [{"moment": 1}] == heard
+    assert ended >= moment
 
 
 def test_a_stop_loses_nothing_that_was_accepted(tmp_path, serve):

@@ -199,12 +199,13 @@ async def test_what_had_not_begun_on_a_lost_node_begins_on_another(setting, mark
         "    time.sleep(60)\n"
         "def handler(event, context): return 1\n"
     )
+    link = Link()
     async with setting.engine(count=0) as engine:
-        killed = setting.start("first")
+        setting.agents.add("first", await link.open(setting.agents.listener))
         await setting.watch.until(lambda watch: watch.joined)
         task = asyncio.ensure_future(engine.invoke("f", {}))
         await written(mark)
-        killed.kill()
+        link.close()
         await setting.watch.until(lambda watch: watch.lost)
         setting.agents.add("second")
         outcome = await task
@@ -249,16 +250,17 @@ async def test_an_agent_that_is_told_to_end_while_it_connects_ends(setting):
 async def test_an_asynchronous_event_runs_again_elsewhere_when_its_node_is_lost(setting, mark, written):
     """The engine's ordinary second attempt; nothing is lost."""
     settings = {"retry_wait_s": 0.3}
+    link = Link()
     async with setting.engine(count=0, settings=settings) as engine:
-        killed = setting.start("first")
+        setting.agents.add("first", await link.open(setting.agents.listener))
         await setting.watch.until(lambda watch: watch.joined)
         await engine.invoke("f", {})
         begun = mark.with_suffix(".begun")
         await engine.submit("f", {"hangs_once": str(begun), "touch": str(mark)})
         await written(begun)
-        killed.kill()
+        link.close()
         await setting.watch.until(lambda watch: watch.lost)
-        setting.start("second")
+        setting.agents.add("second")
         await written(mark)
         await asyncio.sleep(0.1)
 

@@ -200,7 +200,7 @@ async def test_where_inits_limit_a_run_one_line_says_so_and_what_would_help(make
         elsewhere_busy="import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass\n"
     )
     source = "import elsewhere_busy, time\ndef handler(event, context): time.sleep(30)\n"
-    settings = {"write_log": told.lines.append, "init_concurrency": 1}
+    settings = {"write_log": told.lines.append, "init_concurrency": 1, "grace_s": 0.0}
     async with make(source, preload=preload, timeout_s=30, settings=settings) as engine:
         waiting = [asyncio.ensure_future(engine.invoke("f")) for _ in range(20)]
         async with asyncio.timeout(60):

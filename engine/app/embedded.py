@@ -112,7 +112,7 @@ class EmbeddedEngine(Engine):
             shelf = kept.enter_context(
                 PackageStore(Path(self.config.state_dir) if self.config.state_dir else None)
             )
-            with named_listener("aws"):
+            with named_listener("engine.aws"):
                 at_aws = listening_sockets(*listeners["aws"]) if "aws" in listeners else []
             for listening in at_aws:
                 kept.enter_context(listening)

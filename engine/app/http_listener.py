@@ -42,7 +42,7 @@ class HttpListener:
     async def serve(self, stopping: anyio.Event, *, task_status: TaskStatus[str]) -> None:
         """Listen until `stopping`, then answer what was taken."""
         try:
-            with named_listener(self._name):
+            with named_listener(f"engine.{self._name}"):
                 host, port = await self._server.start(*self._address, self._sockets)
             task_status.started(_url(host, port))
             await stopping.wait()

@@ -27,7 +27,7 @@ def serving_problems(config: Config) -> list[str]:
             found.append(str(error))
     for name, listener in config.listeners.items():
         try:
-            with named_listener(name):
+            with named_listener(f"engine.{name}"):
                 for listening in listening_sockets(listener.host, 0):
                     listening.close()
         except OSError as error:

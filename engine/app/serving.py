@@ -148,7 +148,7 @@ async def serve_until(
     with plain_errors(), ExitStack() as kept:
         shelf = kept.enter_context(PackageStore(Path(config.state_dir) if config.state_dir else None))
         # First of all: an environment that initialises knows the address, and what it sends there waits.
-        with named_listener("aws"):
+        with named_listener("engine.aws"):
             at_aws = listening_sockets(*config.listeners["aws"])
         for listening in at_aws:
             kept.enter_context(listening)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -67,6 +68,19 @@ def test_the_address_that_is_told_is_where_agents_connect_and_status_shows_them(
     assert (0, "", "no nodes: no agent has connected\n") == (empty.exit_code, empty.stdout, empty.stderr)
     assert [["node", "state", "address", "cores"], ["here"]] == [table[0].split()[:4], table[1].split()[:1]]
     assert (["here"], 2) == ([node["name"] for node in nodes], len(table))
+
+
+@pytest.mark.real_time
+def test_an_address_that_is_taken_is_told_once_by_its_key(tmp_path):
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    return event\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = [*ENGINE, *(address if word == "127.0.0.1:0" else word for word in SERVE[:6]), *SERVE[6:]]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+
+    assert (2, "") == (done.returncode, done.stdout)
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: cluster.listen: error while attempting to bind on address")
 
 
 @pytest.mark.real_time

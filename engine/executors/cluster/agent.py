@@ -112,7 +112,8 @@ class Agent:
                     return  # `drain` came while it connected
                 self._say_once(f"{self._details.node} serves the engine at {_shown(self._address)}")
                 await session.is_over.wait()
-                self._say_once(f"the engine at {_shown(self._address)} is gone: {session.reason}")
+                if not self._is_draining.is_set():
+                    self._say_once(f"the engine at {_shown(self._address)} is gone: {session.reason}")
             finally:
                 self._session = None
                 session.connection.lose("the agent ends")

@@ -73,6 +73,9 @@ class ClusterMember(EnvironmentOwner, Protocol):
         """A node has come, or is gone, or is about to go."""
 
 
+_ALL_ADDRESSES: Final = ("0.0.0.0", "::")  # noqa: S104  # compared with
+
+
 class Cluster:
     """Made by the first cluster executor of an engine, closed by the last."""
 
@@ -94,6 +97,7 @@ class Cluster:
         self._nodes: dict[str, Node] = {}
         self._waiting: dict[RemoteEnvironment, ClusterMember] = {}  # while there is no node
         self._opening: asyncio.Task[None] | None = None
+        self._is_awaited = False
         self._closing: asyncio.Task[None] | None = None
         self._members: dict[ClusterMember, None] = {}
         self._wished = 0
@@ -145,23 +149,24 @@ class Cluster:
             EngineError: There is no secret, or agents cannot be started.
             OSError: The address cannot be had; the message names it.
         """
+        self._is_awaited = True
         self.begin_opening()
         assert self._opening is not None
         await asyncio.shield(self._opening)
 
     def begin_opening(self) -> None:
-        """Open it meanwhile, unless that was begun; what goes wrong is said."""
+        """Open it meanwhile, unless that was begun; what goes wrong is said, if nobody waits for it."""
         if self._opening is None:
             self._opening = self._loop.create_task(self._open())
             self._opening.add_done_callback(self._opened)
 
     def _opened(self, opening: asyncio.Task[None]) -> None:
-        if not opening.cancelled() and (error := opening.exception()) is not None:
+        if not opening.cancelled() and (error := opening.exception()) and not self._is_awaited:
             self.say(f"the cluster cannot be opened: {error}")
 
     async def _open(self) -> None:
         secret = self._secret if self._secret is not None else secret_of(self._config)
-        with named_listener("cluster"):
+        with named_listener("cluster.listen"):
             sockets = listening_sockets(self._config.host, self._config.port)
         for one in sockets:
             prepare_socket(one)  # inherited by what is accepted
@@ -274,12 +279,18 @@ class Cluster:
         if node is None:
             self._waiting[environment] = member
             self.say_sometimes(
-                f"{member.name}: no agent is connected, and its requests wait: start one on each node by "
-                f"`engine agent HOST:{(self.address or (0, self._config.port))[1]}`"
+                f"{member.name}: no agent is connected, and its requests wait: {self._how_to_start_one()}"
             )
         else:
             self._start(environment, member, node)
         self._wish_soon()
+
+    def _how_to_start_one(self) -> str:
+        if self._config.executor == "ray":
+            return "Ray starts one on each node"
+        host, port = self.address or (self._config.host, self._config.port)
+        shown = joined("HOST" if host in _ALL_ADDRESSES else host, port)
+        return f"start one on each node by `engine agent {shown}`"
 
     def _start(self, environment: RemoteEnvironment, member: ClusterMember, node: Node) -> None:
         function = environment.function = member.shipped_now()

@@ -202,7 +202,7 @@ class AgentHandshake(asyncio.Protocol):
             return
         is_welcome, text = received[_SIZE.size] == 1, received[_SIZE.size + 1 : size]
         if not is_welcome:
-            self._fail(printable(text.decode("utf-8", "replace")))
+            self._fail(f"the engine refuses this agent: {printable(text.decode('utf-8', 'replace'))}")
         elif not hmac.compare_digest(text, prove(self._secret, _ENGINE, self._incarnation, self._nonce)):
             self._fail("what listens there does not know the secret")
         else:

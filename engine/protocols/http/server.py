@@ -80,13 +80,13 @@ def _addresses(host: str, port: int) -> list[Any]:
 
 
 @contextmanager
-def named_listener(name: str) -> Iterator[None]:
+def named_listener(key: str) -> Iterator[None]:
     """Have an OSError inside say which key of the configuration it is about: `engine.http: ...`."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        named = OSError(f"engine.{name}: {reason[:1].lower()}{reason[1:]}")
+        named = OSError(f"{key}: {reason[:1].lower()}{reason[1:]}")
         named.errno = error.errno
         raise named from None
 

@@ -145,7 +145,7 @@ class HttpSource:
             accepted_bytes=self._accepted_bytes,
         )
         try:
-            with named_listener(LISTENER):
+            with named_listener(f"engine.{LISTENER}"):
                 address, port = await server.start(*host.listen[LISTENER])
             self._gateway.port = str(port)
             shown = f"[{address}]" if ":" in address else address

@@ -231,6 +231,19 @@ async def test_an_agent_that_is_told_to_end_finishes_first(setting, mark, writte
     assert [("leaving", "left")] == setting.watch.lost
 
 
+async def test_an_agent_that_is_told_to_end_does_not_call_its_engine_gone(setting):
+    """It is the agent that goes."""
+    async with setting.engine(count=0):
+        agent = setting.agents.add("leaving")
+        while not setting.agents.said:
+            await asyncio.sleep(0.01)
+        await agent.drain(20)
+        await setting.agents.ended()
+
+    [line] = setting.agents.said
+    assert line.startswith("leaving serves the engine at ")
+
+
 async def test_an_agent_that_is_told_to_end_while_it_connects_ends(setting):
     """It takes no work that it would have to finish first."""
     link = Link()

@@ -40,7 +40,7 @@ async def test_without_any_node_requests_wait_and_whoever_runs_the_engine_is_tol
     assert not was_done
     assert 1 == outcome.payload
     [line] = [line for line in setting.lines if "no agent is connected" in line]
-    assert "engine agent HOST:" in line
+    assert f"start one on each node by `engine agent 127.0.0.1:{setting.agents.listener[1]}`" in line
 
 
 async def test_without_any_node_the_limit_of_the_init_is_the_callers_error(setting):

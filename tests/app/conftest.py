@@ -86,7 +86,7 @@ def serving(*arguments):
     finally:
         process.terminate()
         try:
-            process.communicate(timeout=60)
+            process.communicate(timeout=100)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

@@ -131,7 +131,7 @@ def test_where_no_process_can_be_forked_one_line_says_which_executor_and_why(cod
         input="[1]",
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=True,
     )
     said = [line for line in done.stderr.splitlines() if "executor thread" in line]

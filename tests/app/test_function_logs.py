@@ -170,7 +170,7 @@ def test_aws_cli_filters(served):
     }
     words = ("--log-group-name", "/aws/lambda/process", "--filter-pattern", '"the CLI"')
     command = [sys.executable, "-m", "awscli", "logs", "filter-log-events", *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
 
     assert 0 == done.returncode, done.stderr
     assert ["one the CLI\n"] == [event["message"] for event in json.loads(done.stdout)["events"]]

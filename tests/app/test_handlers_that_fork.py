@@ -145,7 +145,7 @@ def test_a_child_that_is_left_keeps_neither_a_port_nor_the_state_folder(serve, c
         left = [served.invoke(name, "leaves")[0] for name in ("plain", "awaited")]
         addresses = [served.addresses[name] for name in ("http", "aws", "admin")]
         served.process.send_signal(ending)
-        served.process.wait(15)
+        served.process.wait(45)
         try:
             for pid in left:
                 os.kill(pid, 0)  # it lives
@@ -168,7 +168,7 @@ def test_a_process_that_a_handler_started_and_left_does_not_keep_the_engine(serv
             served.invoke(name, "starts")
         served.process.terminate()
 
-        assert 0 == served.process.wait(15)
+        assert 0 == served.process.wait(45)
 
 
 def test_what_a_child_prints_and_logs_is_seen(config):

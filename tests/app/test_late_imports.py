@@ -123,7 +123,7 @@ main()
 def imported(folder: Path, words: list[str]) -> list[str]:
     """What the command imports until it ends, or its server says that it is ready."""
     command = [sys.executable, "-c", TOLD, *words]
-    subprocess.run(command, cwd=folder, capture_output=True, timeout=60, check=True)
+    subprocess.run(command, cwd=folder, capture_output=True, timeout=100, check=True)
     return (folder / "imported").read_text().split()
 
 
@@ -214,7 +214,7 @@ def test_what_environments_are_forked_from_starts_while_the_engine_is_imported(t
     (tmp_path / "engine.toml").write_text(FILE)
     (tmp_path / "starts").touch()
     command = [sys.executable, "-c", STARTS + TOLD, *words]
-    subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, timeout=60, check=True)
+    subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, timeout=100, check=True)
 
     assert starts == (tmp_path / "starts").read_text()
 

@@ -100,7 +100,7 @@ def test_a_full_disk_is_an_error_of_the_service_and_over_when_there_is_room(tmp_
         said = served.process.stderr.read().decode()
 
         assert ["ServiceException", "InternalError" if lasting else None] == full
-        assert (1, [None, None], 0) == (invoked, after, served.process.wait(30))
+        assert (1, [None, None], 0) == (invoked, after, served.process.wait(100))
         assert "CreateFunction failed: [Errno 28] No space left on device\n" in said
         assert "Traceback" not in said
 
@@ -113,7 +113,7 @@ def test_a_state_folder_without_room_is_one_line_at_the_start_and_keeps_what_it_
     with small_disk(tmp_path, *state, full=True) as (served, space):
         said = served.process.stderr.read().decode().splitlines()
 
-        assert 2 == served.process.wait(30)
+        assert 2 == served.process.wait(100)
         assert said[-1].startswith(f"error: {tmp_path}/space/")
         assert said[-1].endswith(": No space left on device")
         assert "Traceback" not in "".join(said)

@@ -266,7 +266,7 @@ def test_the_declared_runtime_says_which_modules_of_a_layer_are_found(serve, pac
         served.wait("function_updated_v2", "f1")
         lost, still = served.invoke("f0")[0], served.invoke("f1")[0]
         served.process.terminate()
-        log = served.process.communicate(timeout=60)[1].decode()
+        log = served.process.communicate(timeout=100)[1].decode()
 
     assert [30, 20, 10] == levels
     assert ("Runtime.ImportModuleError", 20) == (lost["errorType"], still)
@@ -285,7 +285,7 @@ def test_a_layer_for_another_python_is_one_line(serve, package):
         ]
         served.create("f", "def handler(event, context): return 1", Layers=arns)
         served.process.terminate()
-        log = served.process.communicate(timeout=60)[1].decode()
+        log = served.process.communicate(timeout=100)[1].decode()
 
     assert 1 == log.count(f"f: layer {arns[0]}: its modules in python/lib are for python3.6: ")
     assert 1 == log.count(f"f: layer {arns[1]}: it is compatible with python3.8: ")

@@ -354,7 +354,7 @@ def test_a_stop_loses_nothing_that_was_accepted(tmp_path, serve):
         ear.hear("begun")
         served.process.send_signal(signal.SIGTERM)
         [ended] = ear.hear("slow")
-        _, said = served.process.communicate(timeout=60)
+        _, said = served.process.communicate(timeout=100)
     with serve("--config", path) as again:
         s3 = again.client("s3")
         [listed] = s3.list_objects_v2(Bucket="failed")["Contents"]
@@ -381,7 +381,7 @@ def test_a_second_signal_ends_the_grace_period(tmp_path, serve):
         served.process.send_signal(signal.SIGTERM)
         ear.hear("slow")  # it still ends, after the first signal
         served.process.send_signal(signal.SIGTERM)
-        _, said = served.process.communicate(timeout=60)
+        _, said = served.process.communicate(timeout=100)
     ear.close()
 
     assert (0, b"warning: not everything ended within 10 s\n") == (served.process.returncode, said)
@@ -393,7 +393,7 @@ def test_a_source_that_cannot_be_built_is_one_line(tmp_path):
     path = config(tmp_path, function("f", "sign"), missing)
     ports = [f"--{name}=127.0.0.1:0" for name in ("http", "aws", "admin")]
     command = [sys.executable, "-m", "engine", "serve", "--config", path, *ports]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
     assert (2, f"error: functions.f.events[0].file: {tmp_path}/no.csv: No such file or directory") == (
         done.returncode,

@@ -34,7 +34,7 @@ def test_files_named_as_modules_of_the_standard_library_do_no_harm(tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
     )
 

@@ -21,7 +21,7 @@ def refused(folder):
     command = [sys.executable, "-m", "engine", "serve", "--state-dir", folder, "--log-format", "off"]
     for listener in ("http", "aws", "admin"):
         command += [f"--{listener}", "127.0.0.1:0"]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=30, text=True)
+    done = subprocess.run(command, capture_output=True, check=False, timeout=100, text=True)
 
     assert (2, "") == (done.returncode, done.stdout)
     assert 1 == done.stderr.count("\n")

@@ -63,7 +63,7 @@ def test_the_address_that_is_told_is_where_agents_connect_and_status_shows_them(
     finally:
         for process in reversed(started):
             process.terminate()
-            process.communicate(timeout=60)
+            process.communicate(timeout=100)
 
     assert (0, "", "no nodes: no agent has connected\n") == (empty.exit_code, empty.stdout, empty.stderr)
     assert [["node", "state", "address", "cores"], ["here"]] == [table[0].split()[:4], table[1].split()[:1]]

@@ -82,7 +82,7 @@ def test_the_rules_are_one_file_with_every_group():
 def test_prometheus_takes_the_rules(tmp_path):
     (tmp_path / "rules.yml").write_text(called("rules"))
 
-    subprocess.run(["promtool", "check", "rules", "rules.yml"], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(["promtool", "check", "rules", "rules.yml"], cwd=tmp_path, check=True, timeout=100)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_with_no_function_named_it_starts_and_says_so_in_one_line(tmp_path, text
             listed = json.loads(answer.read())["Functions"]
     finally:
         process.terminate()
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=100)
 
     assert (0, []) == (process.returncode, listed)
     assert f"no functions are named: they come over the Lambda API at {addresses['aws']}\n" == said.decode()

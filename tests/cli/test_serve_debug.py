@@ -115,7 +115,7 @@ class Editor:
     """The part of an editor that speaks the Debug Adapter Protocol."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=100)
         self.stream = self.socket.makefile("rb")
         self.number = 0
 
@@ -197,7 +197,7 @@ def test_coverage_sees_the_handler(folder, start):
 def test_debug_and_an_executor_exclude_each_other(start):
     """One line, and the exit code for bad usage."""
     process = start([*SERVE, "--executor", "process"], stderr=subprocess.PIPE)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=100)
 
     assert (
         2,

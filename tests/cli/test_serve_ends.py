@@ -74,7 +74,7 @@ EXIT_CODES = {"keeps_the_interpreter_at_exit": {1}, "readable_for_ever": {0, 1}}
 """0 but for these: what keeps the interpreter or the loop's last turn is ended from outside of it."""
 
 GRACE_S = 2
-MAX_S = 30.0
+MAX_S = 90.0
 """Far more than the grace period and a second, for busy machines; without an end of its own it never ends."""
 
 

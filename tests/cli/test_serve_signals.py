@@ -81,7 +81,7 @@ def test_before_it_is_ready_it_ends_at_once_and_says_nothing(tmp_path, after_s):
                 time.sleep(0.005)
         time.sleep(after_s)
         process.send_signal(signal.SIGINT if after_s > 0.2 else signal.SIGTERM)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=100)
 
     assert b"Traceback" not in err
     assert 0 == process.returncode
@@ -129,7 +129,7 @@ def test_a_handler_that_holds_the_loop_does_not_hold_up_the_end(tmp_path):
                     process.send_signal(number)
                     time.sleep(0.1)
                 answer = client.recv(100)
-                exit_code = process.wait(30)
+                exit_code = process.wait(50)
         finally:
             process.kill()
             process.communicate()

@@ -53,7 +53,7 @@ ENGINE_COMMANDS = [
 def run_python(block, text, environment):
     """Run `text` as a program; its output, which must be all it says."""
     command = [sys.executable, "-W", "error", "-c", text]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
 
     assert (0, "") == (done.returncode, done.stderr), str(block)
     assert printed_by(block) in (None, done.stdout)
@@ -181,7 +181,7 @@ def test_javascript_clients_are_answered(block, server, environment):
     ):
         pytest.skip(f"needs Node.js with {', '.join(needed)}")
     command = [node, "-e", at(block.text, server)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
 
     assert (0, printed_by(block)) == (done.returncode, done.stdout), done.stderr
 
@@ -195,7 +195,7 @@ def test_terraform_reads_the_examples(block, environment):
         pytest.skip("needs terraform")
     command = [terraform, "fmt", "-"]
     done = subprocess.run(
-        command, input=block.text, env=environment, capture_output=True, text=True, timeout=50, check=False
+        command, input=block.text, env=environment, capture_output=True, text=True, timeout=100, check=False
     )
 
     assert (0, block.text) == (done.returncode, done.stdout), done.stderr

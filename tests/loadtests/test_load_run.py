@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.real_time, pytest.mark.slow]
 def run(*arguments):
     """`engine load` with `arguments`."""
     command = [sys.executable, "-m", "engine", "load", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_a_browser_opens_the_report_without_a_network(steady, tmp_path):
     document = json.loads((folder / "run.json").read_text())
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
     command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--dump-dom", (folder / "report.html").as_uri()]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True).stdout
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
 
     data = re.search(r'<script type="application/json" id="data">(.*?)</script>', shown, re.DOTALL)
     assert document == json.loads(data.group(1))

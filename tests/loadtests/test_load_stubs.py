@@ -356,7 +356,7 @@ def test_handlers_of_a_run_call_its_stubs(tmp_path):
     command += ["--rate", "16", "--duration", "1", "--warmup", "0", "--timeout-s", "60", "--no-prometheus"]
     command += ["--stub", "dynamodb=2ms", "--stub", 'https://api.example=5ms,body={"n": 1}']
     command += ["--stub", "http://plain.example:81=1ms", "--out", "out"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
     document = json.loads((tmp_path / "out" / "run.json").read_text())
     streams = document["client"]["streams"]
     calls = {name: streams[name]["success"] for name in "ab"}

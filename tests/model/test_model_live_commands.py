@@ -25,7 +25,7 @@ pytestmark = [
 
 
 def run(*words, code=0):
-    done = subprocess.run([ENGINE, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=50)
+    done = subprocess.run([ENGINE, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=100)
 
     assert code == done.returncode, done.stderr
     return done

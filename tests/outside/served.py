@@ -109,7 +109,7 @@ def started() -> Iterator[dict[str, Any]]:
         yield json.loads(process.stdout.readline())
     finally:
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=100)
 
 
 def paths(value: Any, above: str = "") -> Iterator[str]:

@@ -30,7 +30,7 @@ asyncio.run(main())
 def test_a_stop_signal_is_heard_though_no_thread_can_be_started():
     """As with `ulimit -u`, or the pids limit of a container, used up by environments."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=30, env=dict(os.environ)
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=100, env=dict(os.environ)
     )
 
     assert (0, "asked\n", "") == (done.returncode, done.stdout, done.stderr)

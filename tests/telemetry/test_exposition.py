@@ -262,7 +262,11 @@ def test_promtool_finds_nothing_to_say(bench):
     GCCollector(registry=registry)
     ProcessCollector(registry=registry)
     checked = subprocess.run(
-        ["promtool", "check", "metrics"], input=writer.page()[1], capture_output=True, timeout=20, check=False
+        ["promtool", "check", "metrics"],
+        input=writer.page()[1],
+        capture_output=True,
+        timeout=100,
+        check=False,
     )
 
     assert (0, b"", b"") == (checked.returncode, checked.stdout, checked.stderr)

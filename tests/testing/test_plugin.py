@@ -193,7 +193,7 @@ def run(folder, *, virtual):
     if not virtual:
         command += ["-k", "not both_kinds"]
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=50, check=False, env={**os.environ}
+        command, cwd=folder, capture_output=True, text=True, timeout=100, check=False, env={**os.environ}
     )
 
 
@@ -243,7 +243,7 @@ def without_asyncio(folder, tests):
     (folder / "test_others.py").write_text(tests)
     (folder / "run.py").write_text(WITHOUT)
     return subprocess.run(
-        [sys.executable, "run.py"], cwd=folder, capture_output=True, text=True, timeout=50, check=False
+        [sys.executable, "run.py"], cwd=folder, capture_output=True, text=True, timeout=100, check=False
     )
 
 
@@ -308,7 +308,7 @@ def test_fails(engine_sync):
 def test_a_test_that_fails_shows_what_its_durable_executions_did(tmp_path):
     (tmp_path / "test_fails.py").write_text(FAILS)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_fails.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=50)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
 
     assert 1 == done.returncode
     assert "Durable executions" in done.stdout

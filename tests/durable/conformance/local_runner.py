@@ -73,7 +73,7 @@ def runner(folder: Path, port: int, functions_url: str) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            process.wait(timeout=60)
+            process.wait(timeout=100)
 
 
 def _await_health(url: str) -> None:

@@ -79,7 +79,7 @@ def engine(folder: Path, configured: dict[str, Any]) -> Iterator[str]:
             yield addresses["aws"]
         finally:
             process.terminate()
-            process.communicate(timeout=60)
+            process.communicate(timeout=100)
 
 
 @contextmanager

@@ -282,7 +282,7 @@ async def aws(url, folder, *arguments):
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=100,
     )
     return done.returncode, done.stdout, done.stderr
 

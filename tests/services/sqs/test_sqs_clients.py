@@ -29,7 +29,7 @@ ENVIRONMENT = {
 def run(real_site, *command: str, **environment: str) -> str:
     """What a program prints, with this endpoint in its environment."""
     variables = {**ENVIRONMENT, "AWS_ENDPOINT_URL": real_site.endpoint_url, **environment}
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=100)
     assert 0 == done.returncode, done.stderr
     return done.stdout
 
@@ -37,7 +37,7 @@ def run(real_site, *command: str, **environment: str) -> str:
 def installed(*command: str, folder: Path) -> None:
     """Run an installer; what it cannot fetch skips the test."""
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=40)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
     except subprocess.TimeoutExpired:
         pytest.skip(f"{command[0]} took too long to install {folder.name}")
     if done.returncode:

@@ -352,7 +352,7 @@ def test_without_its_client_the_source_says_what_to_install(command, tmp_path):
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
 

@@ -194,6 +194,29 @@ class HandlerRunner:
         context = template.make(event.request_id, invocation.deadline_s, arn, event.client_context)
         return document, context
 
+    def begin(
+        self,
+        template: ContextTemplate,
+        invocation: Invocation,
+        request_id: str,
+        deadline_s: float,
+        qualifier: str | None,
+        client_context: str | None,
+        payload: bytes,
+    ) -> tuple[Any, LambdaContext]:
+        """Make `invocation` the one that these are of, and return the handler's two arguments.
+
+        For an environment that runs one at a time, whose invocations can all be one object. Raises what
+        `arguments` does.
+        """
+        invocation.deadline_s = deadline_s
+        event = invocation.event
+        event.request_id = request_id
+        event.qualifier = qualifier
+        document = decode(payload)
+        arn = None if qualifier is None else f"{self._arn}:{qualifier}"
+        return document, template.make(request_id, deadline_s, arn, client_context)
+
     def failed(self, error: Exception, invocation: Invocation) -> Result:
         """The result of a handler that raised, or whose event or result is not JSON. Logs the error."""
         if isinstance(error, (MarshalError, UnmarshalError, ClientContextError)):

@@ -20,7 +20,7 @@ STEPS = {
     "handler's module": (f"{_CHILD}.environment:ChildEnvironment", "initialise"),
     "telling that it is ready": (f"{_CHILD}.environment:ChildEnvironment", "ready"),
     "receiving the first request": ("engine.executors.process.protocol:FrameReader", "next"),
-    "event and context": ("engine.executors.handler_runner:HandlerRunner", "arguments"),
+    "event and context": ("engine.executors.handler_runner:HandlerRunner", "begin"),
     "handler, answering": (f"{_CHILD}.environment:ChildEnvironment", "send"),
 }
 _CELL = struct.Struct("qq")  # faults, times

@@ -36,6 +36,10 @@ class RequestFrame(NamedTuple):
     payload: bytes
 
 
+RequestFields = tuple[int, float, str, "str | None", "str | None", "str | None", bytes]
+"""What a `RequestFrame` is, without its names."""
+
+
 def pack_request(
     number: int,
     deadline_s: float,
@@ -98,12 +102,21 @@ class FrameReader:
         self._connection = connection
         self._partial = bytearray()
 
-    def next(self) -> RequestFrame | None:
-        """Block until the next request; None at the end of the stream. Requests must come one at a time."""
+    def next(self) -> RequestFields | None:
+        """Block until the next request; None at the end of the stream. Requests must come one at a time.
+
+        What is usual, one read that has no texts but its id, is taken apart here in one step.
+        """
         data = self._connection.recv(_USUAL_BYTES)  # a larger buffer would be mapped and unmapped each time
-        if len(data) >= _REQUEST_HEAD and _SIZE.unpack_from(data)[0] + 4 == len(data):
+        if len(data) < _REQUEST_HEAD:
+            return self._long(data) if data else None
+        size, number, deadline_s, name, version, trace, client = _REQUEST.unpack_from(data)
+        if size + 4 != len(data):
+            return self._long(data)
+        if version or trace or client:
             return unpack_request(data)
-        return self._long(data) if data else None
+        at = _REQUEST_HEAD + name
+        return number, deadline_s, data[_REQUEST_HEAD:at].decode(), None, None, None, data[at:]
 
     def _long(self, data: bytes) -> RequestFrame | None:
         while len(data) < 4:

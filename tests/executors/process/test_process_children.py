@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from engine import Engine, Function, Status
+from engine.runtime.platform import Platform
 
 pytestmark = pytest.mark.real_time
 
@@ -146,3 +147,59 @@ async def test_an_import_that_hangs_does_not_keep_the_engine_from_opening(
 
     assert (Status.SUCCESS, b"1") == (outcome.status, outcome.body)
     assert 1 == sum(f"slow: its {what} is not ready after 2 s" in line for line in lines)
+
+
+class HandClock:
+    """Shows what it is set to."""
+
+    def __init__(self) -> None:
+        self.now_s = 5.0
+
+    def now(self):
+        return self.now_s
+
+    def wall(self):
+        return 1_700_000_000.0 + self.now_s
+
+
+DIES = """
+import os, pathlib
+with open({starts!r}, "a") as file:
+    file.write("x")
+if not pathlib.Path({healed!r}).exists():
+    os._exit(3)
+"""
+
+
+async def test_a_zygote_that_dies_at_its_start_is_started_again_after_pauses_that_grow(tmp_path, monkeypatch):
+    """At once the first time. Meanwhile callers are told why, and whoever reads the log is, once a pause."""
+    starts, healed = tmp_path / "starts", tmp_path / "healed"
+    (tmp_path / "dies.py").write_text(DIES.format(starts=str(starts), healed=str(healed)))
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    return 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    limits = {"code": str(tmp_path), "executor": "process", "timeout_s": 20, "preload": ("dies",)}
+    function, clock, lines = Function("f", handler="app.handler", **limits), HandClock(), []
+    counts, said = [], []
+    async with Engine([function], write_log=lines.append, platform=Platform(clock=clock)) as engine:
+
+        async def call_for(passed_s: float) -> None:
+            clock.now_s += passed_s
+            outcomes = [await engine.invoke("f") for _ in range(5)]
+            assert {"Sandbox.Failure"} == {outcome.error["errorType"] for outcome in outcomes}
+            said.extend(outcome.error["errorMessage"].partition("Error: ")[2] for outcome in outcomes)
+            counts.append(len(starts.read_text()))
+
+        for passed_s in (0.0, 0.4, 0.2, 0.9, 0.2):
+            await call_for(passed_s)
+        healed.touch()
+        clock.now_s += 2.1
+        outcome = await engine.invoke("f")
+
+    assert Status.SUCCESS == outcome.status
+    assert [2, 2, 3, 3, 4] == counts
+    why = [
+        f"the process that forks environments has ended at its start {times} times: exit status 3"
+        for times in (2, 3, 4)
+    ]
+    assert [why[0]] * 10 + [why[1]] * 10 + [why[2]] * 5 == said
+    assert [1, 1, 1] == ["".join(lines).count(f"{text}; no environment is forked for") for text in why]

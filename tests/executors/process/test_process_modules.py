@@ -351,3 +351,33 @@ async def test_a_handler_may_replace_whatever_modules_hold(make, when, limits):
         outcomes = [await engine.invoke("f", n) for n in range(3)]
 
     assert [b"1", b"2", b"3"] == [outcome.body for outcome in outcomes]
+
+
+OWN_THREAD = """
+import threading
+seen = []
+def look():
+    import app
+    seen.append(hasattr(app, "last"))
+thread = threading.Thread(target=look)
+thread.start()
+thread.join(0.05)
+last = 1
+def handler(event, context):
+    thread.join()
+    return seen
+"""
+
+
+async def test_a_thread_that_imports_its_own_module_waits_until_that_is_done(make):
+    """As in any program, by whomever the module is run: the third environment's was read beforehand."""
+    async with make(OWN_THREAD, keep_alive_s=0) as engine:
+        found = []
+        for _ in range(4):
+            outcome = await engine.invoke("f")
+            assert outcome.cold_start
+            found.append(outcome.payload)
+            while engine.sink.drivers["f"].statistics().idle:
+                await asyncio.sleep(0.005)
+
+    assert [[True]] * 4 == found

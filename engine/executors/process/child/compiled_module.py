@@ -6,6 +6,7 @@ pages of memory.
 
 from __future__ import annotations
 
+import _frozen_importlib
 import os
 import sys
 import warnings
@@ -15,6 +16,8 @@ from types import CodeType, ModuleType, TracebackType
 from typing import Any, Final
 
 _State = tuple[int, int, int, int]
+_lock_of: Final[Any] = vars(_frozen_importlib)["_get_module_lock"]
+"""Gives the lock that the import system holds while it imports the module of a name. The same since 3.9."""
 
 
 class CannotRun(Exception):
@@ -37,6 +40,7 @@ class CompiledModule:
         self._is_read = False
         self._code: CodeType
         self._module: ModuleType
+        self._lock: Any
         self.spec: ModuleSpec | None = None
 
     def renew(self) -> None:
@@ -66,18 +70,22 @@ class CompiledModule:
         spec, modules, name = self.spec, sys.modules, self._name
         if spec is None or name in modules:
             raise CannotRun
-        modules[name] = self._module
+        self._lock.acquire()  # threads that the module starts wait for it where they import the module
         try:
-            exec(self._code, self._module.__dict__)  # noqa: S102  # this is what an import is
-        except BaseException as error:  # noqa: BLE001  # also `sys.exit`
-            modules.pop(name, None)
-            _give(spec, _raising(error))
-            raise CannotRun from None
-        if name not in modules:
-            _give(spec, _REMOVING)
-            raise CannotRun
-        module = modules[name] = modules.pop(name)  # what the module has put there, if it has
-        vars(spec)["_initializing"] = False
+            modules[name] = self._module
+            try:
+                exec(self._code, self._module.__dict__)  # noqa: S102  # this is what an import is
+            except BaseException as error:  # noqa: BLE001  # also `sys.exit`
+                modules.pop(name, None)
+                _give(spec, _raising(error))
+                raise CannotRun from None
+            if name not in modules:
+                _give(spec, _REMOVING)
+                raise CannotRun
+            module = modules[name] = modules.pop(name)  # what the module has put there, if it has
+            vars(spec)["_initializing"] = False
+        finally:
+            self._lock.release()
         return getattr(module, self._attribute)
 
     def _look(self) -> _State | None:
@@ -101,6 +109,7 @@ class CompiledModule:
         if warned or code is None:
             return None
         self._code, self._module = code, module_from_spec(spec)
+        self._lock = _lock_of(self._name)  # there already when a child needs it: to make it takes ten pages
         vars(spec)["_initializing"] = True  # what `import` in other modules sees while it runs
         return spec
 

@@ -24,7 +24,7 @@ from engine.core.payload_limits import MAX_RESPONSE_BYTES
 from engine.executors.handler_loader import InitError
 from engine.executors.handler_runner import HandlerRunner
 from engine.executors.log_format import LogStyle
-from engine.executors.marshal import decode, encode, exit_status, of_handler, run_log_json, run_log_text
+from engine.executors.marshal import encode, exit_status, of_handler, run_log_json, run_log_text
 from engine.executors.process.child.compiled_module import CompiledModule, drop_raising
 from engine.executors.process.child.handler_log import HandlerLog
 from engine.executors.process.child.preloading import imported_from_outside
@@ -49,7 +49,7 @@ from engine.executors.process.protocol import (
 )
 from engine.executors.process.spec import EnvironmentSpec
 
-_NOTHING: Final = b"\0\0\0\0"
+_NOTHING: Final = bytes(4)
 _MB: Final = 1024 * 1024
 _FIONREAD: Final = 0x541B
 """`termios.FIONREAD` of Linux, without that library: each one that is loaded makes a fork longer."""
@@ -108,6 +108,7 @@ class ChildEnvironment:
         self._own_memory: int | None = None
         self._peak_kb = self._base_kb = 0
         self._trace: str | None = None
+        self._unread = bytearray(4)
         self._is_copy = False
         self._imported: list[str] = []
         self.is_prepared = False
@@ -254,7 +255,7 @@ class ChildEnvironment:
 
     def serve(self) -> None:
         """Run the handler for one request after the other, until the engine closes the socket."""
-        call, handler, template = self.call, self.handler, self.template
+        begin, handler, template = self.call.begin, self.handler, self.template
         receive = FrameReader(self.connection).next
         # One invocation at a time: the same two objects stand for all of them, as one global id does in
         # AWS's client. What a thread of the handler's writes later belongs to the one that runs then.
@@ -270,16 +271,16 @@ class ChildEnvironment:
                 self.kill_self()
             if request is None:
                 return
-            number, invocation.deadline_s, event.request_id, event.qualifier, trace, client, payload = request
-            event.client_context = client
+            number, deadline_s, request_id, qualifier, trace, client, payload = request
             if trace != self._trace:
                 self._set_trace(trace)
             if self._peak_kb != self._base_kb:
                 self._forget_peak()
             kind, failure = SUCCESS, None
             try:
-                event.document = decode(payload)
-                document, context = call.arguments(template, invocation)
+                document, context = begin(
+                    template, invocation, request_id, deadline_s, qualifier, client, payload
+                )
                 value = handler(document, context)
                 if type(value) is CoroutineType:
                     value = self._run_coroutine(value)
@@ -295,10 +296,10 @@ class ChildEnvironment:
             if not self._own_tmp:
                 failure = self._disk_full() or failure
             if failure is not None:  # only now: what goes wrong over it did not happen while handling it
-                kind, body = ERROR, call.failed(failure, invocation).body
+                kind, body = ERROR, self.call.failed(failure, invocation).body
             self.send(kind | self._printed(), number, self.cut(body))
             # They may be large, and the next one may be long in coming.
-            document = context = value = failure = None
+            document = context = value = failure = request = None
             body = payload = b""
 
     def cut(self, body: bytes) -> bytes:
@@ -329,9 +330,12 @@ class ChildEnvironment:
     def _printed(self) -> int:
         """`PRINTED` if the pipe may hold what the engine has not read yet."""
         try:
-            return PRINTED if fcntl.ioctl(1, _FIONREAD, _NOTHING) != _NOTHING else 0
+            fcntl.ioctl(
+                1, _FIONREAD, self._unread
+            )  # of bytes it would first find out that it cannot write them
         except OSError:
             return PRINTED  # the handler closed it, or put something else in its place
+        return PRINTED if self._unread != _NOTHING else 0
 
     def write(self, _invocation: Invocation, text: str) -> None:
         """Write a line of the runtime's own where `print` writes, as AWS's client does."""

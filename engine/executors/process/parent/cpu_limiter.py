@@ -11,9 +11,8 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from engine.core.cpu_law import quota_s
-from engine.core.invocation import Invocation
 from engine.executors.process.parent.cgroups import ControlGroups
-from engine.executors.process.parent.environment_process import EnvironmentEvents, EnvironmentProcess
+from engine.executors.process.parent.environment_process import EnvironmentProcess
 from engine.executors.process.parent.zygote_process import package_root
 
 DUTY_CYCLE: Final = "duty cycle"
@@ -28,11 +27,9 @@ class CpuLimiter(Protocol):
 
     Attributes:
         mechanism: How: the name of a control group's file, or `DUTY_CYCLE`.
-        environment_class: What stands for an environment that is limited so.
     """
 
     mechanism: str
-    environment_class: type[EnvironmentProcess]
 
     def groups(self) -> Mapping[str, Mapping[str, str]]:
         """Control groups that an environment enters at its start: limits by file, by the folder of groups."""
@@ -68,8 +65,6 @@ def mechanism_here() -> str:
 class GroupLimiter:
     """Limits CPU by control groups."""
 
-    environment_class = EnvironmentProcess
-
     def __init__(self, groups: ControlGroups, *, owned: bool) -> None:
         self._groups = groups
         self._owned = owned
@@ -98,10 +93,8 @@ class DutyCycleLimiter:
     """Limits CPU by a process that stops and continues others: see `child/duty_cycle.py`."""
 
     mechanism = DUTY_CYCLE
-    environment_class: type[EnvironmentProcess]
 
     def __init__(self) -> None:
-        self.environment_class = DutyCycledEnvironment
         self._process = subprocess.Popen(  # noqa: S603  # our own interpreter
             [sys.executable, "-P", "-c", _START, package_root()],
             bufsize=0,
@@ -119,8 +112,7 @@ class DutyCycleLimiter:
 
     def initialised(self, environment: EnvironmentProcess, memory_mb: int) -> None:
         """Limit it whenever something runs in it."""
-        assert isinstance(environment, DutyCycledEnvironment)
-        environment.limit(self, quota_s(memory_mb))
+        environment.tell(DutyCycled(self, quota_s(memory_mb)))
 
     def throttled_s(self, _pid: int) -> float:
         """None: what is stopped cannot run."""
@@ -144,38 +136,24 @@ class DutyCycleLimiter:
         self._process.wait()
 
 
-class DutyCycledEnvironment(EnvironmentProcess):
-    """An environment that says when something runs in it."""
+class DutyCycled:
+    """One process that a `DutyCycleLimiter` limits while something runs in it."""
 
     __slots__ = ("_limiter", "_quota_s")
 
-    def __init__(self, events: EnvironmentEvents, env_id: int, since_s: float, *, shared: bool) -> None:
-        super().__init__(events, env_id, since_s, shared=shared)
-        self._limiter: DutyCycleLimiter | None = None
-        self._quota_s = 0.0
+    def __init__(self, limiter: DutyCycleLimiter, quota_s: float) -> None:
+        """`quota_s`: CPU seconds in each period."""
+        self._limiter = limiter
+        self._quota_s = quota_s
 
-    def limit(self, limiter: DutyCycleLimiter, quota_s: float) -> None:
-        """Limit it whenever something runs in it."""
-        self._limiter, self._quota_s = limiter, quota_s
-        if self.running:  # an environment that replaces one that was reset, in its first invocation
-            self._begin()
+    def begins(self, pid: int) -> None:
+        """See `WorkListener`."""
+        self._limiter.tell("+", pid, self._quota_s)
 
-    def run(self, invocation: Invocation) -> None:
-        """See `EnvironmentProcess`."""
-        self._begin()
-        super().run(invocation)
+    def rests(self, pid: int) -> None:
+        """See `WorkListener`."""
+        self._limiter.tell("-", pid)
 
-    def close(self) -> None:
-        """See `EnvironmentProcess`."""
-        if self._limiter is not None and not self.closed:
-            self._limiter.tell("x", self.pid)
-        super().close()
-
-    def _take_reply(self, kind: int, number: int, peak_kb: int, init_s: float, body: bytes) -> None:
-        super()._take_reply(kind, number, peak_kb, init_s, body)
-        if self._limiter is not None and not self.running and not self.closed:
-            self._limiter.tell("-", self.pid)
-
-    def _begin(self) -> None:
-        if self._limiter is not None:
-            self._limiter.tell("+", self.pid, self._quota_s)
+    def ends(self, pid: int) -> None:
+        """See `WorkListener`."""
+        self._limiter.tell("x", pid)

@@ -91,6 +91,19 @@ class EnvironmentEvents(Protocol):
         """The environment has died while idle."""
 
 
+class WorkListener(Protocol):
+    """Whoever wants to know when something runs in an environment. Called on the loop."""
+
+    def begins(self, pid: int) -> None:
+        """Something is about to run in that process, or runs there already."""
+
+    def rests(self, pid: int) -> None:
+        """Nothing runs there any more."""
+
+    def ends(self, pid: int) -> None:
+        """The process is about to be ended, or has ended."""
+
+
 class EnvironmentProcess:
     """One environment. `process_states` has the states, and how it gets from one to the next.
 
@@ -112,6 +125,7 @@ class EnvironmentProcess:
         "_events",
         "_exiting",
         "_is_deprioritised",
+        "_listener",
         "_loop",
         "_on_exit",
         "_open_line",
@@ -162,6 +176,7 @@ class EnvironmentProcess:
         self._exiting: int | None = None  # number of the invocation that said it ends the process
         self._status: tuple[int, bool] | None = None
         self._on_exit: Callable[[EnvironmentProcess], object] | None = None
+        self._listener: WorkListener | None = None
 
     @property
     def closed(self) -> bool:
@@ -170,8 +185,16 @@ class EnvironmentProcess:
 
     # ---------------------------------------------------------------- commands
 
+    def tell(self, listener: WorkListener) -> None:
+        """Tell `listener` from now on when something runs in its process."""
+        self._listener = listener
+        if self._running:  # it replaces one that was reset, and initialises in its first invocation
+            listener.begins(self.pid)
+
     def run(self, invocation: Invocation) -> None:
         """Send it, or keep it until the process is there."""
+        if self._listener is not None:
+            self._listener.begins(self.pid)
         self.turn = number = (self.turn + 1) & 0x7FFF_FFFF
         self._running[number] = invocation
         event = invocation.event
@@ -195,6 +218,8 @@ class EnvironmentProcess:
 
     def relay(self, invocation: Invocation, frame: bytes, deadline_s: float) -> None:
         """`run`, of an invocation whose request came packed, but for its number here and its deadline."""
+        if self._listener is not None:
+            self._listener.begins(self.pid)
         self.turn = number = (self.turn + 1) & 0x7FFF_FFFF
         self._running[number] = invocation
         request = repack_request(frame, number, deadline_s)
@@ -234,6 +259,8 @@ class EnvironmentProcess:
         if state is None:
             return
         self.state = state
+        if self._listener is not None:
+            self._listener.ends(self.pid)
         if self.pid:
             self._kill()
             os.close(self._pidfd)
@@ -372,6 +399,8 @@ class EnvironmentProcess:
                 status = _ERROR if kind == ERROR else _SUCCESS
                 fields = (status, body, kind == RAW, -(-peak_kb // 1024), None)
                 events.ended(invocation, _new_tuple(Result, fields))
+            if self._listener is not None and not self._running and not self.closed:
+                self._listener.rests(self.pid)
             return
         if kind == OUTPUT:
             self._events.output(self._running.get(number), body.decode("utf-8", "replace"))

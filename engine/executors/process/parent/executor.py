@@ -72,7 +72,6 @@ class ProcessExecutor:
         law = function.cpu or workshop.cpu
         self._cpu = self._host.cpu_limiter(function, workshop.notify) if law == "lambda" else None
         self._cpu_shares = CpuShares(function, workshop, self._cpu.throttled_s) if self._cpu else None
-        self._environment_class = EnvironmentProcess if self._cpu is None else self._cpu.environment_class
         self._limits_renewed_s = 0.0
         self._generation = 0
         self._encoded: dict[Initialisation, bytes] = {}
@@ -139,7 +138,7 @@ class ProcessExecutor:
         return True
 
     def _open(self, env_id: int, *, suppressed: bool) -> EnvironmentProcess:
-        environment = self._environments[env_id] = self._environment_class(
+        environment = self._environments[env_id] = EnvironmentProcess(
             self, env_id, self._now(), shared=self._shared
         )
         environment.served = suppressed

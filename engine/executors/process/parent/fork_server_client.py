@@ -46,6 +46,10 @@ _SILENT_LOOKS: Final = 3
 _SILENT_LOOKS_AT_START: Final = 60
 """The same while it imports what is preloaded: that may wait for a network."""
 
+_FIRST_PAUSE_S: Final = 0.5
+_LONGEST_PAUSE_S: Final = 30.0
+"""Until one is started again that has ended at its start twice in a row; twice as long each further time."""
+
 _DESCRIPTORS: Final = 3
 """What comes with a new process: its socket, its output, and its pidfd."""
 
@@ -92,6 +96,7 @@ class ForkServerClient:
         self.up: asyncio.Future[InitFailure | None] = loop.create_future()
         self._awaited = False
         self.is_over = False
+        self._ended_by = _lost()
         self.own_tmp = False
         """Whether its environments have a file system of their own on `/tmp`; known once it is up."""
         loop.add_reader(self._number, self._read)
@@ -106,12 +111,16 @@ class ForkServerClient:
         self._tokens += 1
         token = self._tokens
         if self.is_over:
-            self._loop.call_soon(listener.spawn_failed, _lost())
+            self._refuse(listener)
             return token
         self._spawning[token] = listener
         self._send(pack_message(TEMPLATE if template else SPAWN, token, kept, spec))
         self.expect_answer()
         return token
+
+    def _refuse(self, listener: SpawnListener) -> None:
+        """Tell who asked for a fork of what has ended."""
+        self._loop.call_soon(listener.spawn_failed, self._ended_by)
 
     def forget(self, token: int) -> None:
         """Remove the `/tmp` of that environment once it has exited: none takes it over."""
@@ -247,6 +256,7 @@ class ForkServerClient:
 
     def _end(self, failure: InitFailure) -> None:
         self.is_over = True
+        self._ended_by = failure
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -265,20 +275,34 @@ class ForkServerClient:
 
 
 class ZygoteClient(ForkServerClient):
-    """A fresh interpreter that has imported `preload`."""
+    """A fresh interpreter that has imported `preload`.
+
+    Attributes:
+        failures: How often in a row one like it has ended before it was up, this one included.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        now_s: Callable[[], float],
         zygote: ZygoteProcess,
         interpreter: PythonInterpreter | None,
         preload: Sequence[str],
         tmp_base: str,
         say: Callable[[str], object],
+        failures: int,
     ) -> None:
-        """`interpreter`: None for the engine's own. `say` takes a line for whoever runs the engine."""
+        """`interpreter`: None for the engine's own. `say` takes a line for whoever runs the engine.
+
+        `failures`: of the one in whose place it is started.
+        """
         self._process = zygote.process
         super().__init__(loop, zygote.connection, zygote.process.pid, say, zygote.process.kill)
+        self.failures = failures
+        self._now_s = now_s
+        self._unanswered: list[SpawnListener] = []  # until it is reaped
+        self._pause_s = 0.0
+        self._again_s = 0.0  # engine clock from which on another one may be started in its place
         self._reaping: asyncio.Task[None] | None = None
         path = _path() if interpreter is None else None
         setup = {"path": path, "preload": list(preload), "tmp_base": tmp_base}
@@ -289,17 +313,58 @@ class ZygoteClient(ForkServerClient):
         """Whether its process, and all that it had forked, have ended."""
         return self._reaping is not None and self._reaping.done()
 
+    @property
+    def may_be_replaced(self) -> bool:
+        """Whether it has ended, and another one may be started. Until then it says why nothing is forked."""
+        return self.is_over and self._now_s() >= self._again_s
+
     async def wait_closed(self) -> None:
         """Return when that is so. To be called after `close`."""
         if self._reaping is not None:
             await self._reaping
 
-    def _end(self, failure: InitFailure) -> None:
+    def close(self) -> None:
+        """See `ForkServerClient`. It has not failed if it was not up yet."""
         if not self.up.done():
             self._kill()  # it imports what is preloaded, and would see our closed side only after that
+            self._up(InitFailure("Sandbox.Failure", "the engine stops"))
+        super().close()
+
+    def _up(self, failure: InitFailure | None) -> None:
+        super()._up(failure)
+        if failure is None:
+            self.failures = 0
+
+    def _end(self, failure: InitFailure) -> None:
+        if not self.up.done():
+            self._kill()
+            self.failures += 1
+            if self.failures > 1:  # the first time it may have been by chance
+                self._pause_s = min(_FIRST_PAUSE_S * 2 ** (self.failures - 2), _LONGEST_PAUSE_S)
+                self._again_s = self._now_s() + self._pause_s
+            self._unanswered += self._spawning.values()
+            self._spawning.clear()
         super()._end(failure)
+        self._reaping = self._loop.create_task(self._reap(failure))
+
+    async def _reap(self, failure: InitFailure) -> None:
+        """Reap it. If it has failed once more, say why: nothing else is said until it is started again."""
         # It exits as soon as it sees the socket closed, and has killed all that it forked.
-        self._reaping = self._loop.create_task(reap(self._process, _EXIT_S))
+        await reap(self._process, _EXIT_S)
+        if self._pause_s:
+            why = _exit_text(self._process.returncode) if is_lost(failure) else failure.error_message
+            text = f"the process that forks environments has ended at its start {self.failures} times: {why}"
+            if is_lost(failure):
+                self._ended_by = InitFailure("Sandbox.Failure", text)
+            self._say(f"{text}; no environment is forked for {self._pause_s:g} s, then it is started again")
+        for listener in self._unanswered:
+            super()._refuse(listener)
+
+    def _refuse(self, listener: SpawnListener) -> None:
+        if self.is_reaped:
+            super()._refuse(listener)
+        else:
+            self._unanswered.append(listener)  # it is not known yet what it has ended by
 
 
 class TemplateClient(ForkServerClient):
@@ -350,6 +415,11 @@ def is_lost(failure: InitFailure) -> bool:
 
 def _lost() -> InitFailure:
     return InitFailure("Sandbox.Failure", "the process that forks environments is gone")
+
+
+def _exit_text(status: int) -> str:
+    """An exit status as `subprocess` gives it, in words."""
+    return f"exit status {status}" if status >= 0 else f"signal {-status}"
 
 
 def _activity(pid: int) -> tuple[str, int]:

@@ -51,6 +51,7 @@ class ProcessHost:
         """`started`: a process for the first zygote of the engine's own interpreter."""
         self._started = started
         self._loop = loop
+        self._now_s = clock.now
         self._say = say
         self._offload = offload
         self._zygotes: dict[tuple[PythonInterpreter | None, tuple[str, ...]], ZygoteClient] = {}
@@ -95,15 +96,18 @@ class ProcessHost:
     def zygote(self, interpreter: PythonInterpreter | None, preload: Sequence[str]) -> ZygoteClient:
         """The zygote of that interpreter that has imported just these.
 
-        `interpreter`: None for the engine's own. It is started when first asked for, and again if it died.
+        `interpreter`: None for the engine's own. It is started when first asked for, and again if it died; if
+        that was at its start, and again and again, not before a pause that grows.
         """
         key = interpreter, tuple(sorted(set(preload)))
         zygote = self._zygotes.get(key)
-        if zygote is None or zygote.is_over:
+        if zygote is None or zygote.may_be_replaced:
+            failures = 0
             if zygote is not None:
+                failures = zygote.failures
                 self._replaced = [zygote, *(one for one in self._replaced if not one.is_reaped)]
             process = self._started_process(interpreter)
-            zygote = ZygoteClient(self._loop, process, *key, self._tmp_base, self._say)
+            zygote = ZygoteClient(self._loop, self._now_s, process, *key, self._tmp_base, self._say, failures)
             self._zygotes[key] = zygote
         return zygote
 

@@ -17,6 +17,7 @@ from tests.compiled_modules import compiled_modules
 ENGINE = Path(package.__file__).parent
 
 AT_MOST = {"python": 39, "http": 49, "invoke_api": 42}
+AT_MOST_IN_PROCESS = 36
 """Calls. More is a decision: a call of Python is some 50 to 150 ns, of the 20 us that all of them take."""
 
 INTERPRETED = {
@@ -79,12 +80,19 @@ async def over(url, path):
 
 
 async def calls_of(ask):
-    """The calls of the engine's functions in one invocation, by module and name.
+    """The calls of the engine's functions in one invocation, by module and name, once it is warm."""
+    await warm(ask)
+    return await calls_of_one(ask)
 
-    Before it come those that warm it, and as many as are kept for whoever looks: later ones are only counted.
-    """
+
+async def warm(ask):
+    """As many invocations as are kept for whoever looks, and one more: later ones are only counted."""
     for _ in range(KEPT + 1):
         await ask()
+
+
+async def calls_of_one(ask):
+    """The calls of the next invocation."""
     calls = Counter()
 
     def count(frame, event, _argument):
@@ -126,3 +134,18 @@ async def test_what_every_invocation_passes_through_is_compiled(calls):
     modules = {module for made in calls.values() for module, _ in made}
 
     assert INTERPRETED == modules - compiled_modules()
+
+
+async def test_an_invocation_in_a_process_makes_few_calls_and_most_of_them_are_compiled(tmp_path):
+    """In the engine, between the call and its answer. Of ten, the one during which no timer went off."""
+    (tmp_path / "app.py").write_text("def handler(event, context):\n    return 1\n")
+    function = Function("f", handler="app.handler", code=str(tmp_path), executor="process")
+    platform = Platform(clock=StillClock(), watches_loop=False)
+    async with Engine([function], platform=platform) as engine, in_python(engine) as ask:
+        await warm(ask)
+        calls = min([await calls_of_one(ask) for _ in range(10)], key=Counter.total)
+    modules = {module for module, _ in calls}
+
+    assert calls.total() <= AT_MOST_IN_PROCESS, sorted(calls.items())
+    executor = "executors/process/parent/executor.py"
+    assert {"app/engine.py", "runtime/ids.py", executor} == modules - compiled_modules()

@@ -90,6 +90,8 @@ class Monitor:
         self._tree = memory.tree_kb if resident_kb is None else lambda pid: (resident_kb(pid), False)
         self._members: dict[MonitoredProcess, None] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self.is_running = False
+        """Whether the timer runs. An attribute: it is read once an invocation."""
         self._seen: dict[MonitoredProcess, _Seen] = {}
 
     def add(self, process: MonitoredProcess) -> None:
@@ -103,23 +105,20 @@ class Monitor:
 
     def start(self) -> None:
         """Start the timer, unless it runs: an environment has begun to work."""
-        if self._timer is None:
+        if not self.is_running:
+            self.is_running = True
             self._timer = self._loop.call_later(PERIOD_S, self._look)
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the timer runs."""
-        return self._timer is not None
 
     def close(self) -> None:
         """Stop the timer and forget all environments."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self.is_running = False
         self._members.clear()
 
     def _look(self) -> None:
-        self._timer = None
+        self.is_running = False
         if self._loop.time() < self._paused_until_s:
             self._also()
             self.start()

@@ -13,7 +13,7 @@ from engine.core.invocation import Invocation
 from engine.executors.process.admission import Need
 from engine.executors.process.parent.environment_process import EnvironmentProcess
 from engine.executors.process.parent.process_states import ProcessFact, ProcessState
-from engine.executors.process.protocol import READY, pack_reply
+from engine.executors.process.protocol import READY, SUCCESS, pack_reply, pack_request
 
 pytestmark = pytest.mark.real_time
 
@@ -237,3 +237,39 @@ async def test_what_a_process_said_before_it_exited_is_heard_although_its_exit_i
     await process.settle()
 
     assert ["spawned", "ready", "removed", "died"] == process.reports.told
+
+
+class Listener:
+    """Notes when something runs in a process."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def begins(self, pid):
+        self.told.append(f"begins {pid}")
+
+    def rests(self, pid):
+        self.told.append(f"rests {pid}")
+
+    def ends(self, pid):
+        self.told.append(f"ends {pid}")
+
+
+async def test_a_listener_is_told_when_something_runs_however_it_was_asked_for(process):
+    """What is relayed on a node runs as well; so does what came before there was a listener."""
+    await process.spawn()
+    await process.initialise()
+    listener, environment, pid = Listener(), process.environment, process.child.pid
+    invocation = Invocation(Event("f", b"1", "id-1", 0.0), lambda _outcome: None)
+    environment.run(invocation)
+    environment.tell(listener)
+    process.theirs.send(pack_reply(SUCCESS, 1, 0, 0.0, 4) + b"null")
+    await process.settle()
+    environment.relay(invocation, pack_request(9, 0.0, "id-1", None, None, None, 1) + b"1", 1.0)
+    process.theirs.send(pack_reply(SUCCESS, 2, 0, 0.0, 4) + b"null")
+    await process.settle()
+    environment.run(invocation)
+    environment.close()
+
+    ran = [f"begins {pid}", f"rests {pid}"]
+    assert [*ran, *ran, f"begins {pid}", f"ends {pid}"] == listener.told

@@ -8,9 +8,10 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from engine.core.error_bodies import InitFailure, init_error_body
+from engine.core.event import Event
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.executors.marshal import exit_error_body, exit_reason, oom_body
@@ -45,6 +46,14 @@ _TOO_LARGE_TO_JOIN: Final = 65_536
 _new_tuple: Final = tuple.__new__
 
 
+class RunnableInvocation(Protocol):
+    """An `Invocation`, or what stands for one on a node of a cluster."""
+
+    @property
+    def event(self) -> Event:
+        """What it is for."""
+
+
 class EnvironmentEvents(Protocol):
     """The executor, as far as its environments know it. Called on the loop."""
 
@@ -57,7 +66,7 @@ class EnvironmentEvents(Protocol):
     may_renice: bool
     """Whether priorities can be raised again, so that they may be lowered."""
 
-    def output(self, invocation: Invocation | None, text: str) -> None:
+    def output(self, invocation: Any, text: str) -> None:
         """Log `text`, as output of `invocation` or of none."""
 
     def spawned_process(self, environment: EnvironmentProcess) -> None:
@@ -81,7 +90,7 @@ class EnvironmentEvents(Protocol):
     def imported(self, names: list[str]) -> None:
         """An environment has imported these modules from outside the code folder."""
 
-    def ended(self, invocation: Invocation, result: Result) -> None:
+    def ended(self, invocation: Any, result: Result) -> None:
         """The invocation has ended."""
 
     def removed(self, environment: EnvironmentProcess) -> None:
@@ -168,7 +177,7 @@ class EnvironmentProcess:
         self._socket: FramedSocket | None = None
         self._is_deprioritised = False
         self._unsent: list[bytes] = []  # until there is a socket
-        self._running: dict[int, Invocation] = {}
+        self._running: dict[int, RunnableInvocation] = {}
         self._pidfd = -1
         self._output: OutputPipe | None = None
         self._open_line: list[str] = []  # written outside of any invocation, without a newline so far
@@ -216,7 +225,7 @@ class EnvironmentProcess:
             self._socket.send(head)
             self._socket.send(payload)
 
-    def relay(self, invocation: Invocation, frame: bytes, deadline_s: float) -> None:
+    def relay(self, invocation: RunnableInvocation, frame: bytes, deadline_s: float) -> None:
         """`run`, of an invocation whose request came packed, but for its number here and its deadline."""
         if self._listener is not None:
             self._listener.begins(self.pid)

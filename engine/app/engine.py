@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from threading import get_ident
 from typing import Any, Final, Self
-
-import orjson
 
 from engine.app.assembly import Assembly
 from engine.app.code_folders import Bundles
@@ -20,11 +18,11 @@ from engine.core.event import Event
 from engine.core.function import Function
 from engine.core.invocation import Reply
 from engine.core.outcome import Outcome
-from engine.core.payload_limits import MAX_ASYNC_EVENT_BYTES, MAX_EVENT_BYTES
-from engine.errors import EngineError, NotAccepting, PayloadError
+from engine.errors import EngineError, NotAccepting
 from engine.executors.host_variables import host_variables
 from engine.ports import ExecutorFactory, Observer, Sink
 from engine.runtime.async_queue import AsyncQueue
+from engine.runtime.direct_events import DirectEvents
 from engine.runtime.dispatcher import Dispatcher, Stage
 from engine.runtime.ids import request_ids
 from engine.runtime.platform import Platform
@@ -68,6 +66,7 @@ class Engine:
             config = from_functions(functions, observers=named, **settings)
         self._observers = tuple(one for one in given if not isinstance(one, str))
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0  # that the loop runs on
         self.config = self._configured = config
         self._bundles = Bundles()
         # One without a listener of its own leaves handlers what whoever started it points AWS clients at.
@@ -79,7 +78,7 @@ class Engine:
         self._open = AsyncExitStack()
         self._assembly: Assembly | None = None
         self._sink: Sink = _Unopened()
-        self._now = self.platform.clock.now
+        self._events = DirectEvents(self.new_request_id, self.platform.clock.now)
 
     @classmethod
     def from_config(
@@ -120,6 +119,7 @@ class Engine:
             await opening.enter_async_context(assembly)
             self._open = opening.pop_all()
         self._assembly, self._sink, self._loop = assembly, assembly.dispatcher, loop
+        self._thread = get_ident()
         assembly.dispatcher.open()
         return self
 
@@ -220,14 +220,15 @@ class Engine:
             NotAccepting: If the engine is not started, or is draining.
             EngineError: If the caller runs on another event loop than the engine; see `loop`.
         """
-        loop = _running_loop()
-        if self._loop is not loop:
+        loop = self._loop
+        # No other loop runs on this thread while its own does. To ask for the running one takes a system call
+        # up to Python 3.11.
+        if loop is None or get_ident() != self._thread or not loop.is_running():
             self._refuse_other_loops()
+            loop = _running_loop()
         # What `Sink.invoke` does, without a second coroutine.
-        outcome: asyncio.Future[Outcome] = loop.create_future()
-        self._sink.submit(
-            self._event(function, payload, "direct", MAX_EVENT_BYTES), partial(resolve, outcome)
-        )
+        outcome: asyncio.Future[Outcome] = asyncio.Future(loop=loop)
+        self._sink.submit(self._events.awaited(function, payload), partial(resolve, outcome))
         return await outcome
 
     async def submit(self, function: str, payload: Any = None) -> str:
@@ -238,7 +239,7 @@ class Engine:
         PayloadError above 1 MiB already.
         """
         self._refuse_other_loops()
-        event = self._event(function, payload, "event", MAX_ASYNC_EVENT_BYTES)
+        event = self._events.asynchronous(function, payload)
         (self._sink if self._assembly is None else self._assembly.asynchronous).submit(event, _ignore)
         return event.request_id
 
@@ -250,17 +251,6 @@ class Engine:
                 "asyncio.run_coroutine_threadsafe(engine.invoke(...), engine.loop)"
             )
 
-    def _event(self, function: str, payload: Any, trigger: str, limit_bytes: int) -> Event:
-        if payload is None:  # what is its own document need not become text and be read again
-            return Event(function, b"null", self.new_request_id(), self._now(), trigger, None)
-        try:
-            body = orjson.dumps(payload)
-        except TypeError:
-            body = _dumps(payload)
-        if len(body) > limit_bytes:
-            raise PayloadError(f"{len(body)} byte payload is too large (limit {limit_bytes} bytes)")
-        return Event(function, body, self.new_request_id(), self._now(), trigger)
-
 
 class _Unopened:
     """The sink of an engine that has not been opened."""
@@ -270,14 +260,6 @@ class _Unopened:
 
     async def invoke(self, _event: Event, /) -> Outcome:
         raise NotAccepting(Stage.NEW.value)
-
-
-def _dumps(payload: Any) -> bytes:
-    """What orjson does not write: integers beyond 64 bits, keys that are no strings, deep nesting."""
-    try:
-        return json.dumps(payload, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise PayloadError(f"the payload is no JSON value: {error}") from None
 
 
 def _ignore(_outcome: Outcome) -> None:

@@ -190,8 +190,11 @@ class Fleet(Generic[Item]):
         environment = line[-1]
         if environment.state is not _IDLE:
             return 0
-        if self._in_flight >= self._own and (self._reserved or not self._pool.acquire()):
-            return 0
+        if self._in_flight >= self._own:
+            pool = self._pool
+            if self._reserved or pool.used >= pool.limit:
+                return 0
+            pool.used += 1  # `Pool.acquire`, without the call
         del line[-1]
         self._in_flight += 1
         if self._in_flight > self._peak_in_flight:
@@ -266,7 +269,9 @@ class Fleet(Generic[Item]):
     def finished(self, env_id: int, now_s: float) -> Sequence[Command[Item]]:
         """One handler ended in an environment that lives on."""
         environment = self._environments[env_id]
-        self._release_claim()
+        self._in_flight -= 1  # `_release_claim`, without the calls
+        if self._in_flight >= self._own and not self._reserved:
+            self._pool.used -= 1
         environment.in_flight -= 1
         environment.served += 1
         if environment.in_flight:

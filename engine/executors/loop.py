@@ -29,6 +29,7 @@ from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner, LargePayload, init_failure
 from engine.executors.interpreter import Interpreter
 from engine.executors.large_json import encode_in_pieces, read_document
+from engine.executors.loop_inboxes import Inboxes
 from engine.executors.loop_interrupt import Interrupted
 from engine.executors.marshal import encode_up_to, exit_status
 from engine.executors.scope import Scope, running, scope_of
@@ -57,14 +58,15 @@ class LoopEnvironment:
 
     __slots__ = ("env_id", "free", "handler", "open", "provisioned", "scope", "template", "workers")
 
-    def __init__(self, env_id: int, *, provisioned: bool) -> None:
+    def __init__(self, env_id: int, free: list[asyncio.Future[Invocation]], *, provisioned: bool) -> None:
+        """`free`: the inboxes of idle workers."""
         self.env_id = env_id
+        self.free = free
         self.provisioned = provisioned
         self.open = True
         self.handler: Any = None
         self.template: ContextTemplate
         self.scope: Scope
-        self.free: list[LoopWorker] = []
         self.workers: list[LoopWorker] = []
 
 
@@ -86,6 +88,9 @@ class LoopExecutor:
         self._scope = self._new_scope()
         self._loads: set[asyncio.Task[None]] = set()
         self._environments: dict[int, LoopEnvironment] = {}
+        self._inboxes = Inboxes(self._start_worker)
+        self.run = self._inboxes.run
+        """Wakes an idle worker with an invocation, or starts one."""
         self._workers: dict[asyncio.Task[None], LoopWorker] = {}
         self._await_load: dict[int, float] | None = None  # waiting for the newest import
 
@@ -98,7 +103,8 @@ class LoopExecutor:
         self._start(env_id, provisioned=True)
 
     def _start(self, env_id: int, *, provisioned: bool) -> None:
-        self._environments[env_id] = LoopEnvironment(env_id, provisioned=provisioned)
+        free = self._inboxes.open(env_id)
+        self._environments[env_id] = LoopEnvironment(env_id, free, provisioned=provisioned)
         if self._handler is not None:
             self._loop.call_soon(self._ready, env_id, self._handler, self._scope, 0.0)
             return
@@ -109,16 +115,8 @@ class LoopExecutor:
             load.add_done_callback(self._loads.discard)
         self._await_load[env_id] = self._clock.now()
 
-    def run(self, env_id: int, invocation: Invocation, /) -> None:
-        """Wake an idle worker with it, or start one."""
+    def _start_worker(self, env_id: int, invocation: Invocation) -> None:
         environment = self._environments[env_id]
-        if environment.free:
-            try:
-                environment.free.pop().inbox.set_result(invocation)
-            except asyncio.InvalidStateError:
-                pass  # a handler left a cancellation of its task behind: see `_close_worker`
-            else:
-                return
         worker = LoopWorker()
         worker.invocation = invocation
         environment.workers.append(worker)
@@ -130,6 +128,7 @@ class LoopExecutor:
         """Cancel what runs there. A handler that swallows the cancellation runs on, unheeded."""
         environment = self._environments.pop(env_id, None)
         if environment is not None:
+            self._inboxes.close(env_id)
             environment.open = False
             for worker in environment.workers:
                 worker.task.cancel()
@@ -162,6 +161,7 @@ class LoopExecutor:
         except InitError as error:
             self._end_load(waiting)
             for env_id in waiting:
+                self._inboxes.close(env_id)
                 if self._environments.pop(env_id, None) is not None:
                     self._facts.failed(env_id, init_failure(error), self._clock.now() - began_s)
             return
@@ -208,11 +208,12 @@ class LoopExecutor:
         runner, facts = self._runner, self._facts
         handler, template = environment.handler, environment.template
         # Looked up once, not for each invocation.
-        now, create_inbox = self._clock.now, self._loop.create_future
+        now, loop, new_inbox = self._clock.now, self._loop, asyncio.Future
         set_current, set_free = current.set, environment.free.append
         interpreter = self._interpreter
         context: Any
         body: Any
+        inbox: asyncio.Future[Invocation]
         running.set(environment.scope)
         while True:
             set_current(invocation)
@@ -256,15 +257,15 @@ class LoopExecutor:
                 facts.ended(invocation, result)
                 return
             worker.invocation = None
-            worker.inbox = create_inbox()
-            set_free(worker)  # first: what is told now may bring the next invocation at once
+            worker.inbox = inbox = new_inbox(loop=loop)
+            set_free(inbox)  # first: what is told now may bring the next invocation at once
             if result is None:
                 facts.succeeded(invocation, body, raw)
             else:
                 facts.ended(invocation, result)
             document = context = value = body = None  # may be large, and the next one may be long in coming
             try:
-                worker.invocation = invocation = await worker.inbox
+                worker.invocation = invocation = await inbox
             except asyncio.CancelledError:
                 if environment.open:
                     self._close_worker(environment, worker)
@@ -273,8 +274,8 @@ class LoopExecutor:
     def _close_worker(self, environment: LoopEnvironment, worker: LoopWorker) -> None:
         """Drop a worker whose task a handler left cancelled; its next invocation runs on another one."""
         environment.workers.remove(worker)
-        if worker in environment.free:
-            environment.free.remove(worker)
+        if worker.inbox in environment.free:
+            environment.free.remove(worker.inbox)
         if not worker.inbox.cancelled():
             self.run(environment.env_id, worker.inbox.result())
 

@@ -289,7 +289,8 @@ class Driver:
         self._deadlines.remove(invocation)
         commands = self._fleet.finished(invocation.env_id, now_s)
         self._answer(invocation, _SUCCESS, body, now_s - invocation.started_s, None, None, raw)
-        self._after_end(commands)
+        if commands or self._closing or self._pool.contended or not self._timer.armed:
+            self._after_end(commands)
 
     def ended(self, invocation: Invocation, result: Result) -> None:
         """A handler ended; too late, it changes nothing."""

@@ -14,6 +14,7 @@ from engine.core.event import TRIGGERS
 from engine.core.function import Function
 from engine.core.lambda_price_table import DURABLE_PRICES
 from engine.core.ledger import Ledger
+from engine.core.outcome import Status
 from engine.core.rate import Rate
 from engine.core.retry import AsyncCounts
 from engine.telemetry.fine_classes import LOWEST_WAIT
@@ -81,13 +82,20 @@ class Levels(NamedTuple):
 class TriggerStats:
     """What came by one trigger. `latency` is there once something ended."""
 
-    __slots__ = ("began", "ended", "latency", "refused")
+    __slots__ = ("_ended", "began", "latency", "refused", "succeeded")
 
     def __init__(self) -> None:
         self.began = 0
         self.refused = 0
         self.latency: Histogram | None = None
-        self.ended: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
+        self.succeeded = 0
+        self._ended: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
+
+    @property
+    def ended(self) -> dict[str, int]:
+        """By outcome. Those of successes, of which there are most, are counted in `succeeded`."""
+        self._ended[Status.SUCCESS] = self.succeeded
+        return self._ended
 
     @property
     def received(self) -> int:
@@ -130,7 +138,6 @@ class FunctionStats:
         "durable",
         "durable_took",
         "duration",
-        "ended",
         "from_zero",
         "function",
         "handler_bytes",
@@ -176,7 +183,6 @@ class FunctionStats:
         self.ledger = Ledger(rate, function.memory_mb)
         self.children = 0
         self.triggers: dict[str, TriggerStats] = {}
-        self.ended: dict[str, dict[str, int]] = {}
         self.latencies: dict[str, Histogram] = {}
         self.duration = TracedHistogram(HANDLER_BOUNDS_S)
         self._deadline_used = Histogram(RATIO_BOUNDS)
@@ -246,8 +252,12 @@ class FunctionStats:
         if known is None:
             self.children += 1
             known = self.triggers[name] = TriggerStats()
-            self.ended[name] = known.ended
         return known
+
+    @property
+    def ended(self) -> dict[str, dict[str, int]]:
+        """By trigger and outcome."""
+        return {name: trigger.ended for name, trigger in self.triggers.items()}
 
     def latency(self, name: str) -> Histogram:
         """The latencies of a trigger, from now on shown."""

@@ -247,7 +247,10 @@ class Stats:
             trigger = stats.triggers[event.trigger]
         except KeyError:
             trigger = stats.trigger(event.trigger)
-        trigger.ended[status] += 1
+        if status is _SUCCESS:
+            trigger.succeeded += 1
+        else:
+            trigger.ended[status] += 1
         if status is not _SUCCESS or stats.successes_to_keep or invocation.log is not None:
             self._keep(stats, invocation, outcome, error_type)
         if outcome.cold_start:
@@ -287,8 +290,13 @@ class Stats:
             waits.counts[0] += 1
         if outcome.max_memory_mb is not None:
             stats.use_memory(outcome.max_memory_mb)
-        init_us = 0 if init_s is None else whole_us(init_s)
-        stats.ledger.add(outcome.billed_ms, int(duration_s * 1e6 + 0.5), init_us)  # `whole_us` of it
+        ledger, duration_us = stats.ledger, int(duration_s * 1e6 + 0.5)  # `whole_us` of it
+        if init_s is None:
+            ledger.requests += 1  # as `Ledger.add`, without the call
+            ledger.billed_ms += outcome.billed_ms
+            ledger.actual_us += duration_us
+        else:
+            ledger.add(outcome.billed_ms, duration_us, whole_us(init_s))
 
     def _keep(
         self, stats: FunctionStats, invocation: Invocation, outcome: Outcome, error_type: str | None

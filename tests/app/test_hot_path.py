@@ -16,7 +16,7 @@ from tests.compiled_modules import compiled_modules
 
 ENGINE = Path(package.__file__).parent
 
-AT_MOST = {"python": 39, "http": 49, "invoke_api": 42}
+AT_MOST = {"python": 33, "http": 45, "invoke_api": 37}
 AT_MOST_IN_PROCESS = 36
 """Calls. More is a decision: a call of Python is some 50 to 150 ns, of the 20 us that all of them take."""
 

@@ -330,9 +330,8 @@ class ChildEnvironment:
     def _printed(self) -> int:
         """`PRINTED` if the pipe may hold what the engine has not read yet."""
         try:
-            fcntl.ioctl(
-                1, _FIONREAD, self._unread
-            )  # of bytes it would first find out that it cannot write them
+            # Into a bytearray: of bytes it would first find out that it cannot write them.
+            fcntl.ioctl(1, _FIONREAD, self._unread)
         except OSError:
             return PRINTED  # the handler closed it, or put something else in its place
         return PRINTED if self._unread != _NOTHING else 0

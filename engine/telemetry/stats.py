@@ -99,7 +99,7 @@ class Stats:
         label_cap: The functions after this many share the label `__other__` on the metrics page.
         account_limit: The account's concurrency limit.
         prices: US dollars by item and architecture.
-        build: The version, Python and event loop that run, as nested keys.
+        build: The version, Python, event loop and build that run, as nested keys.
         rejected: Events that no function got, by reason.
         loop_lag: How late the event loop woke up, seconds.
         lines_dropped: Reads how many lines of output its reader did not take, by stream.
@@ -133,7 +133,7 @@ class Stats:
         self.label_cap = label_cap
         self.account_limit = account_limit
         self.prices = _price_tree(sheet)
-        self.build = {build["version"]: {build["python"]: {build["event_loop"]: 1}}}
+        self.build = {build["version"]: {build["python"]: {build["event_loop"]: {build["build"]: 1}}}}
         self.rejected = dict.fromkeys(REJECTIONS, 0)
         self.loop_lag = Histogram(LOOP_LAG_BOUNDS_S)
         self.overhead = {trigger: Histogram(OVERHEAD_BOUNDS_S) for trigger in CLIENT_TRIGGERS}

@@ -33,7 +33,7 @@ OF_ENGINE: Final = frozenset(
 
 IMPORTED_LATE: Final = frozenset(
     """
-    calendar difflib email gzip html mimetypes mmap pyexpat quopri socketserver sqlite3 timeit
+    calendar difflib email gzip html mimetypes mmap platform pyexpat quopri socketserver sqlite3 timeit
     wsgiref xml
     """.split()  # noqa: SIM905  # as text it can be read
 )

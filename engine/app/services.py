@@ -104,10 +104,12 @@ class Services:
         at_aws: Sequence[socket.socket],
         urls: dict[str, str | None],
         stopping: anyio.Event,
+        ended: anyio.Event,
     ) -> None:
         """Open the sources that are not in `urls`, and the listener for AWS clients; their URLs go there.
 
-        `start` is that of a task group. Without `at_aws` there is no such listener.
+        `start` is that of a task group. Without `at_aws` there is no such listener. The sources end when
+        `stopping`; the listener when all has `ended` that runs, since handlers are among its clients.
         """
         for kind, (source, sink) in self.sources.items():
             if kind not in urls:
@@ -124,7 +126,7 @@ class Services:
                 on_stop=self.stop,
                 sockets=at_aws,
             )
-            urls["aws"] = await start(listener.serve, stopping)
+            urls["aws"] = await start(listener.serve, ended)
 
     def stop(self) -> None:
         """The listener is about to drain: end what clients only wait at."""

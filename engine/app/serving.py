@@ -91,10 +91,10 @@ async def serve(
     `started` is what `started_early` gave.
 
     Order of start: the address for AWS clients is taken, so that handlers can be told of it; functions, the
-    admin listener, the sources, the listener for AWS clients. Of stop: sources and listeners take nothing
-    new; asynchronous events that wait for another attempt are given up; what runs ends and is answered, all
-    within the grace period; then the environments go; the admin listener is last. A second signal ends the
-    grace period.
+    admin listener, the sources, the listener for AWS clients. Of stop: sources take nothing new, and nothing
+    is invoked any more; asynchronous events that wait for another attempt are given up; what runs ends and is
+    answered, all within the grace period; then the listener for AWS clients, which handlers still needed, and
+    the environments go; the admin listener is last. A second signal ends the grace period.
 
     Raises:
         EngineError: A source or the state folder cannot be used as configured.
@@ -262,7 +262,7 @@ async def serve_clients(
             asks first, if nothing else needs that; until then they wait at the listener's socket, a tenth
             of a second.
     """
-    state, stopping, drained = shelf.load(), signals.asked, False
+    state, stopping, ended, drained = shelf.load(), signals.asked, anyio.Event(), False
     with ExitStack() as kept, anyio.CancelScope() as life:
         async with Spawner() as spawn, anyio.create_task_group() as group:
             host = host_of(engine)
@@ -282,7 +282,7 @@ async def serve_clients(
                 await _keep_durable(engine)
                 if client is not None:
                     client.connect(services.handle)
-                await services.serve(group.start, at_aws, urls, stopping)
+                await services.serve(group.start, at_aws, urls, stopping, ended)
 
             if client is None or not may_wait_for_clients(engine):
                 await _import((*_SERVICE_MODULES, *_PAGE_MODULES))
@@ -296,6 +296,7 @@ async def serve_clients(
                     await open_services()
             await stopping.wait()
             drained = await _drain(engine, signals, life)
+            ended.set()
     return drained and not life.cancelled_caught
 
 

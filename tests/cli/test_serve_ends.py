@@ -4,7 +4,10 @@ import json
 import signal
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -41,6 +44,15 @@ async def deaf(event, context):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     await asyncio.sleep(2.5)
+
+async def calls_the_engine(event, context):
+    open("begun", "w").close()
+    while not os.path.exists("stopping"):
+        await asyncio.sleep(0.01)
+    host = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
+    reader, writer = await asyncio.open_connection(*host.split(":"))
+    writer.write(f"GET /2015-03-31/functions/f HTTP/1.1\\r\\nHost: {host}\\r\\n\\r\\n".encode())
+    return (await reader.readline()).decode()
 
 async def readable_for_ever(event, context):
     source, sink = os.pipe()
@@ -79,10 +91,10 @@ MAX_S = 90.0
 
 
 @contextmanager
-def served(folder, handler, timeout_s=60):
+def served(folder, handler, timeout_s=60, grace_s=GRACE_S):
     (folder / "app.py").write_text(SOURCE)
     (folder / "engine.toml").write_text(
-        f'[engine]\ngrace_s = {GRACE_S}\n[functions.f]\nhandler = "app.{handler}"\nexecutor = "loop"\n'
+        f'[engine]\ngrace_s = {grace_s}\n[functions.f]\nhandler = "app.{handler}"\nexecutor = "loop"\n'
         f"timeout_s = {timeout_s}\n"
     )
     command = [sys.executable, "-m", "engine", "serve", "--config", "engine.toml"]
@@ -101,6 +113,24 @@ def invoke(addresses):
         return response.read()
 
 
+def is_ready(addresses):
+    """Whether the engine says that it takes work."""
+    try:
+        with urllib.request.urlopen(f"{addresses['admin']}/readyz", timeout=30):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+
+
+def wait_for(condition):
+    """Until it is true."""
+    limit_s = time.monotonic() + MAX_S
+    while not condition():
+        assert time.monotonic() < limit_s
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("handler", LEFT)
 def test_what_a_handler_left_behind_does_not_hold_up_the_end(tmp_path, handler):
     """No thread, task or function registered for the end of the interpreter is waited for."""
@@ -110,6 +140,24 @@ def test_what_a_handler_left_behind_does_not_hold_up_the_end(tmp_path, handler):
         exit_code = process.wait(MAX_S)
 
     assert exit_code in EXIT_CODES.get(handler, {0})
+
+
+def test_a_handler_that_runs_at_the_end_still_reaches_the_engine(tmp_path):
+    """Its queues, buckets and checkpoints are there until it has ended; nothing else is invoked any more."""
+    serving = served(tmp_path, "calls_the_engine", grace_s=MAX_S)
+    with serving as (process, addresses), ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(invoke, addresses)
+        wait_for(lambda: (tmp_path / "begun").exists())
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not is_ready(addresses))
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            invoke(addresses)
+        refused.value.close()
+        (tmp_path / "stopping").touch()
+        found = answer.result(MAX_S)
+        exit_code = process.wait(MAX_S)
+
+    assert (503, b'"HTTP/1.1 200 OK\\r\\n"', 0) == (refused.value.code, found, exit_code)
 
 
 def test_a_signal_that_a_handler_uses_itself_does_not_stop_the_engine(tmp_path):

@@ -43,12 +43,18 @@ def reserve(of: int) -> int:
     return min(256, max(6, of // 8))
 
 
-def share(of: int) -> int:
-    """How many of those that are spare at the start one kind of user may have.
-
-    A half: connections and environments each keep theirs while the others do not end.
-    """
+def connections_share(of: int) -> int:
+    """How many of those that are spare at the start the connections of a listener may have: a half."""
     return max(3, of // 2)
+
+
+def environments_share(of: int) -> int:
+    """How many of them the processes of environments may have: three quarters.
+
+    An environment takes three, and mostly one connection waits for it. Connections and environments each keep
+    theirs while the others do not end.
+    """
+    return max(3, of * 3 // 4)
 
 
 def open_now() -> int:

@@ -180,7 +180,7 @@ class Admission:
         self._leaving = leaving
         self._gauge = gauge or MemoryGauge().read
         self._spare = spare
-        self._max_descriptors = descriptors.share(spare())
+        self._max_descriptors = descriptors.environments_share(spare())
         self._held: set[AdmittedFunction] = set()  # asked for no more environments
         self._with_idle: set[AdmittedFunction] = set()  # with idle environments, when last seen
         self._short_of = "memory"  # the last time it was short of anything

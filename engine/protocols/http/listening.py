@@ -65,7 +65,7 @@ class Listening:
             kept = socket.socket(fileno=os.dup(own.fileno()))
             kept.listen(BACKLOG)
             self._sockets.append(kept)
-        self._max_open = descriptors.share(self._spare())
+        self._max_open = descriptors.connections_share(self._spare())
         address = self._sockets[0].getsockname()
         return address[0], address[1]
 

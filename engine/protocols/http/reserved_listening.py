@@ -48,7 +48,7 @@ class ReservedListening:
         Raises OSError: no descriptor can be kept.
         """
         self._sockets = sockets
-        self._max_open = descriptors.share(self._spare())
+        self._max_open = descriptors.connections_share(self._spare())
         self._kept = _any_descriptor()
         self._resume()
         address = sockets[0].getsockname()

@@ -28,8 +28,8 @@ class AwsClient:
         self._waiting: list[Request] = []
         self._asked = anyio.Event()
 
-    async def first_of_all(self, sockets: Iterable[socket.socket], stopping: anyio.Event) -> None:
-        """Return when something is asked here, when a client connects to one of `sockets`, or at `stopping`.
+    async def first_of_all(self, sockets: Iterable[socket.socket]) -> None:
+        """Return when something is asked here, or when a client connects to one of `sockets`.
 
         The sockets listen, and nobody takes connections from them meanwhile.
         """
@@ -38,9 +38,7 @@ class AwsClient:
             for one in sockets:
                 loop.add_reader(one, self._asked.set)
                 watched.callback(loop.remove_reader, one)
-            async with anyio.create_task_group() as either:
-                for event in (self._asked, stopping):
-                    either.start_soon(_then, event, either.cancel_scope.cancel)
+            await self._asked.wait()
 
     def connect(self, handle: Callable[[Request], None]) -> None:
         """From now on `handle`, the handler of the aws listener, answers; first what was asked before."""
@@ -57,11 +55,6 @@ class AwsClient:
         request = Request.parsed(_Writer(answer), method, where, lines, body, self._now(), "1.1", 0)
         (self._waiting.append if self._handle is None else self._handle)(request)
         self._asked.set()
-
-
-async def _then(event: anyio.Event, call: Callable[[], object]) -> None:
-    await event.wait()
-    call()
 
 
 class _Writer:

@@ -263,6 +263,7 @@ async def serve_clients(
             of a second.
     """
     state, stopping, ended, drained = shelf.load(), signals.asked, anyio.Event(), False
+    asking = anyio.CancelScope()
     with ExitStack() as kept, anyio.CancelScope() as life:
         async with Spawner() as spawn, anyio.create_task_group() as group:
             host = host_of(engine)
@@ -284,18 +285,22 @@ async def serve_clients(
                     client.connect(services.handle)
                 await services.serve(group.start, at_aws, urls, stopping, ended)
 
+            async def open_when_asked(client: AwsClient) -> None:
+                with asking:
+                    await client.first_of_all(at_aws)
+                    await _import_while_serving(_SERVICE_MODULES, engine.say)
+                    await open_services()
+
             if client is None or not may_wait_for_clients(engine):
                 await _import((*_SERVICE_MODULES, *_PAGE_MODULES))
                 await open_services()
                 ready(urls)
             else:
                 ready({**urls, "aws": url_of(at_aws[0])})
-                await client.first_of_all(at_aws, stopping)
-                if not stopping.is_set():
-                    await _import_while_serving(_SERVICE_MODULES, engine.say)
-                    await open_services()
+                group.start_soon(open_when_asked, client)
             await stopping.wait()
             drained = await _drain(engine, signals, life)
+            asking.cancel()  # whoever might have asked has ended
             ended.set()
     return drained and not life.cancelled_caught
 

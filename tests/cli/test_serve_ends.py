@@ -98,13 +98,24 @@ def served(folder, handler, timeout_s=60, grace_s=GRACE_S):
         f"timeout_s = {timeout_s}\n"
     )
     command = [sys.executable, "-m", "engine", "serve", "--config", "engine.toml"]
-    command += [f"--{name}=127.0.0.1:0" for name in ("aws", "admin")]
+    command += [f"--{name}=127.0.0.1:0" for name in ("http", "aws", "admin")]
+    with started(command, folder) as running:
+        yield running
+
+
+@contextmanager
+def started(command, folder):
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
     try:
         yield process, json.loads(process.stdout.readline())
     finally:
         process.kill()
         process.communicate()
+
+
+def read(url):
+    with urllib.request.urlopen(url, timeout=MAX_S) as response:
+        return response.read()
 
 
 def invoke(addresses):
@@ -158,6 +169,27 @@ def test_a_handler_that_runs_at_the_end_still_reaches_the_engine(tmp_path):
         exit_code = process.wait(MAX_S)
 
     assert (503, b'"HTTP/1.1 200 OK\\r\\n"', 0) == (refused.value.code, found, exit_code)
+
+
+def test_a_handler_that_runs_at_the_end_may_be_the_first_to_call_the_engine(tmp_path):
+    """What AWS clients talk to is imported for it, though the engine stops."""
+    (tmp_path / "app.py").write_text(SOURCE)
+    (tmp_path / "engine.toml").write_text(
+        f'[engine]\ngrace_s = {MAX_S}\n[functions.f]\nhandler = "app.calls_the_engine"\n'
+        'executor = "process"\n[[functions.f.events]]\ntype = "http"\npath = "/f"\n'
+    )
+    command = [sys.executable, "-m", "engine", "serve", "--config", "engine.toml"]
+    command += [f"--{name}=127.0.0.1:0" for name in ("http", "aws", "admin")]
+    with started(command, tmp_path) as (process, addresses), ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(read, f"{addresses['http']}/f")
+        wait_for(lambda: (tmp_path / "begun").exists())
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not is_ready(addresses))
+        (tmp_path / "stopping").touch()
+        found = answer.result(MAX_S)
+        exit_code = process.wait(MAX_S)
+
+    assert (b"HTTP/1.1 200 OK\r\n", 0) == (found, exit_code)
 
 
 def test_a_signal_that_a_handler_uses_itself_does_not_stop_the_engine(tmp_path):

@@ -20,6 +20,7 @@ from engine.executors.cluster import protocol as wire
 from engine.executors.cluster.code_cache import CodeCache
 from engine.executors.cluster.connection import prepare_socket
 from engine.executors.cluster.handshake import AgentHandshake, AgentRefused
+from engine.executors.cluster.host_port import joined
 from engine.executors.cluster.session import AgentSession
 from engine.executors.cluster.tunnel import TunnelListener
 from engine.executors.process.parent.process_host import ProcessHost
@@ -102,7 +103,7 @@ class Agent:
             try:
                 session = await self._connected()
             except (OSError, TimeoutError, AgentRefused) as error:
-                self._say_once(f"no connection to {_shown(self._address)}: {str(error) or 'no answer'}")
+                self._say_once(f"no connection to {joined(*self._address)}: {str(error) or 'no answer'}")
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 await self._rest(pause_s * (0.5 + secrets.randbelow(500) / 1000))  # not all at once
                 continue
@@ -110,10 +111,10 @@ class Agent:
             try:
                 if self._is_draining.is_set():
                     return  # `drain` came while it connected
-                self._say_once(f"{self._details.node} serves the engine at {_shown(self._address)}")
+                self._say_once(f"{self._details.node} serves the engine at {joined(*self._address)}")
                 await session.is_over.wait()
                 if not self._is_draining.is_set():
-                    self._say_once(f"the engine at {_shown(self._address)} is gone: {session.reason}")
+                    self._say_once(f"the engine at {joined(*self._address)} is gone: {session.reason}")
             finally:
                 self._session = None
                 session.connection.lose("the agent ends")
@@ -171,8 +172,3 @@ def default_cache() -> Path:
 def default_node() -> str:
     """The name of this machine."""
     return socket.gethostname()
-
-
-def _shown(address: tuple[str, int]) -> str:
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

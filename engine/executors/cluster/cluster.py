@@ -23,8 +23,8 @@ from engine.executors.cluster.carrier import Carrier
 from engine.executors.cluster.code_store import CodeStore
 from engine.executors.cluster.connection import prepare_socket
 from engine.executors.cluster.handshake import EngineHandshake
+from engine.executors.cluster.host_port import joined
 from engine.executors.cluster.node import EnvironmentOwner, Node, RemoteEnvironment, ShippedFunction
-from engine.executors.cluster.ray_address import joined
 from engine.executors.host_variables import host_variables
 from engine.ports import Workshop
 from engine.protocols.http.server import listening_sockets, named_listener

@@ -15,6 +15,7 @@ from engine.core.outcome import Status
 from engine.core.placement import NodeRoom
 from engine.executors.cluster import protocol as wire
 from engine.executors.cluster.connection import AgentConnection
+from engine.executors.cluster.host_port import joined
 from engine.executors.cluster.messages import read_event, read_failure
 from engine.executors.cluster.tunnel import TunnelStreams
 from engine.executors.process.protocol import pack_request
@@ -492,5 +493,4 @@ class Node:
 
 def _address(transport: asyncio.Transport) -> str:
     peer = transport.get_extra_info("peername") or ("", 0)
-    host, port = peer[0], peer[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return joined(peer[0], peer[1])

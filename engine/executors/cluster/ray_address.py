@@ -39,17 +39,6 @@ def found(address: str, variables: Mapping[str, str]) -> str:
         ) from None
 
 
-def split(address: str) -> tuple[str, int]:
-    """Host and port. Raises ValueError."""
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def joined(host: str, port: int) -> str:
-    """HOST:PORT of both."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def is_loopback_alone(address: str, variables: Mapping[str, str]) -> bool:
     """Whether the cluster is on the loopback of this machine, and not only reached by it."""
     is_local = address.rpartition(":")[0].strip("[]") in _LOOPBACK

@@ -20,7 +20,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
-from engine.executors.cluster.ray_address import ClusterNotFound, found, joined, split
+from engine.executors.cluster.host_port import joined, split
+from engine.executors.cluster.ray_address import ClusterNotFound, found
 from engine.executors.cluster.ray_agent_actor import AgentActor, Assignment, Installed
 from engine.executors.cluster.ray_nodes import PATIENCE_S, RayAgents, RayNode, first_line
 from engine.executors.process.linux import die_with_parent

@@ -11,7 +11,8 @@ from engine.core.cluster_config import ClusterConfig
 from engine.core.function import Function
 from engine.executors.cluster.carrier import Carrier
 from engine.executors.cluster.executor import ClusterExecutor
-from engine.executors.cluster.ray_address import ClusterNotFound, found, is_loopback_alone, split
+from engine.executors.cluster.host_port import split
+from engine.executors.cluster.ray_address import ClusterNotFound, found, is_loopback_alone
 from engine.executors.cluster.ray_carrier import RayCarrier
 from engine.executors.host_variables import host_variables
 from engine.ports import Facts, Workshop

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.core.cluster_config import ClusterConfig, RayConfig
-from engine.executors.cluster.ray_address import KEEPS_LOOPBACK, ClusterNotFound, found, joined, split
+from engine.executors.cluster.host_port import joined, split
+from engine.executors.cluster.ray_address import KEEPS_LOOPBACK, ClusterNotFound, found
 from engine.executors.cluster.ray_executor import reachable
 
 

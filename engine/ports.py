@@ -318,6 +318,154 @@ class QueueMappings(Protocol):
         """Remove a mapping. Batches that run may end."""
 
 
+class StreamMappingSettings(Protocol):
+    """How a stream is read for a function: the keys of an event of type `kinesis` or `dynamodb`.
+
+    Seconds are whole numbers; -1 stands for no limit, as in AWS's API.
+    """
+
+    @property
+    def type(self) -> str:
+        """`kinesis` or `dynamodb`."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it reads."""
+
+    @property
+    def batch_size(self) -> int:
+        """Records of one invocation, at most."""
+
+    @property
+    def maximum_batching_window_s(self) -> int:
+        """Seconds that records are gathered."""
+
+    @property
+    def starting_position(self) -> str:
+        """`LATEST`, `TRIM_HORIZON` or `AT_TIMESTAMP`."""
+
+    @property
+    def parallelization_factor(self) -> int:
+        """Batches of one shard that run at a time, at most."""
+
+    @property
+    def maximum_retry_attempts(self) -> int:
+        """How often a batch is tried again; -1 for no limit."""
+
+    @property
+    def maximum_record_age_s(self) -> int:
+        """Seconds after which a record is discarded; -1 for no limit."""
+
+    @property
+    def bisect_batch_on_function_error(self) -> bool:
+        """Whether a batch that failed is tried again as two halves."""
+
+    @property
+    def tumbling_window_s(self) -> int:
+        """Length of windows with a state, seconds; 0 for none."""
+
+    @property
+    def report_batch_item_failures(self) -> bool:
+        """Whether the function names the records that failed."""
+
+    @property
+    def on_failure(self) -> str | None:
+        """Where a record of what is discarded goes: an ARN or what is short for one; None for nowhere."""
+
+    @property
+    def filters(self) -> tuple[str | dict[str, Any], ...]:
+        """EventBridge patterns, as JSON text or tables."""
+
+
+class StreamMapping(Protocol):
+    """One event source mapping from a stream to a function; it keeps its UUID when it is changed."""
+
+    uuid: str
+    function: str
+    qualifier: str | None
+    modified_s: float
+    """Wall time of the last change, seconds."""
+
+    @property
+    def settings(self) -> StreamMappingSettings:
+        """How it reads."""
+
+    @property
+    def last_result(self) -> str:
+        """AWS's `LastProcessingResult`: `No records processed`, `OK`, `PROBLEM: Function call failed`."""
+
+
+class StreamMappings(Protocol):
+    """The event source mappings of streams, of Kinesis and of DynamoDB tables, wherever these are.
+
+    `sources/streams` implements it for the Lambda API. Settings and mappings that are passed in must come
+    from the same object.
+    """
+
+    def __iter__(self) -> Iterator[StreamMapping]:
+        """All mappings: those of the configuration and those made while the engine runs."""
+
+    def find(self, uuid: str) -> StreamMapping | None:
+        """The mapping of that UUID."""
+
+    @property
+    def max_filters(self) -> int:
+        """Filters of one mapping, at most."""
+
+    def is_filter(self, service: str, pattern: str) -> bool:
+        """Whether the text is an EventBridge pattern that can filter records of `kinesis` or `dynamodb`."""
+
+    def settings_from(
+        self, service: str, values: Mapping[str, Any], base: Any = None
+    ) -> StreamMappingSettings:
+        """Settings from the keys of an event of type `service`: `kinesis` or `dynamodb`.
+
+        Args:
+            service: The type.
+            values: Values by key; a key that is left out has its default. `stream` (Kinesis) or `table`
+                (DynamoDB) is the ARN.
+            base: Settings that give the keys AWS does not know (`endpoint_url`, `region`, `profile`,
+                `poll_interval_s`, `drop_unchanged`), or None.
+
+        Raises:
+            ValueError: The values do not fit together; the text is one sentence for people.
+        """
+
+    def arn(self, settings: Any) -> str:
+        """ARN of the stream that the settings name; of a table's stream that was not found yet, without
+        the time at its end."""
+
+    async def exists(self, settings: Any) -> bool:
+        """Whether the stream is there. True as well if the server cannot be asked: it is read once it can."""
+
+    async def open(
+        self,
+        function: str,
+        qualifier: str | None,
+        settings: Any,
+        *,
+        uuid: str | None = None,
+        modified_s: float | None = None,
+    ) -> StreamMapping:
+        """Add a mapping and read for it; returns when it is known where to begin, or within seconds.
+
+        With `LATEST` it gets what is put after this has returned.
+
+        Args:
+            function: What it runs.
+            qualifier: Of which version or alias; None for the function itself.
+            settings: How it reads.
+            uuid: Its UUID; None for a new one.
+            modified_s: Wall time of its last change, seconds; None for now.
+        """
+
+    def change(self, mapping: Any, function: str, qualifier: str | None, settings: Any) -> None:
+        """Apply new settings from the next batch on. What was read, and how far, stays."""
+
+    def close(self, mapping: Any) -> None:
+        """Remove a mapping. Batches that run may end."""
+
+
 class Facts(Protocol):
     """Given to an executor: how it tells the driver what became of a command."""
 

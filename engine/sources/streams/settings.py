@@ -162,7 +162,9 @@ class KinesisEvent(StreamEvent):
         """As AWS does."""
         super().check_keys_together()
         if (self.starting_position == AT_TIMESTAMP) != (self.starting_position_timestamp_s is not None):
-            raise ValueError("starting_position AT_TIMESTAMP and starting_position_timestamp_s need each other")
+            raise ValueError(
+                "starting_position AT_TIMESTAMP and starting_position_timestamp_s need each other"
+            )
 
     @property
     def stream_name(self) -> str:

@@ -59,22 +59,22 @@ class StreamBatch:
 
     Attributes:
         shard_id: Their shard.
-        lane: Number of the lane: one batch of each is with the function at a time.
+        subshard: Number of the subshard: one batch of each is with the function at a time.
         records: At least one, but for the final invocation of a window.
         attempt: Which invocation with exactly these records this is, from 1; throttles are not counted.
         window: With a tumbling window, else None.
     """
 
-    __slots__ = ("attempt", "failures", "lane", "records", "seen", "shard_id", "throttles", "window")
+    __slots__ = ("attempt", "failures", "subshard", "records", "seen", "shard_id", "throttles", "window")
 
     def __init__(
         self,
         shard_id: str,
-        lane: int,
+        subshard: int,
         records: Sequence[StreamRecord],
         window: TumblingWindow | None = None,
     ) -> None:
-        self.shard_id, self.lane, self.records, self.window = shard_id, lane, records, window
+        self.shard_id, self.subshard, self.records, self.window = shard_id, subshard, records, window
         self.attempt = 1
         self.failures = 0  # invocations with these records that failed
         self.throttles = 0  # in a row
@@ -82,7 +82,7 @@ class StreamBatch:
 
     def __repr__(self) -> str:
         span = f"{self.records[0].sequence}-{self.records[-1].sequence}" if self.records else "no records"
-        return f"{self.shard_id}/{self.lane} {span}, attempt {self.attempt}"
+        return f"{self.shard_id}/{self.subshard} {span}, attempt {self.attempt}"
 
 
 class InvokeBatch(NamedTuple):

@@ -108,14 +108,14 @@ class ShardCheckpoint(NamedTuple):
         shard_id: The shard.
         position: From where it has to be read. Not used if `finished`.
         finished: It was read to its end, and all of it is done with.
-        lanes: Of each lane (see `lane.py`) the highest sequence number done with, with no lower one open, 0 =
+        subshards: Of each subshard (see `subshard.py`) the highest sequence number done with, with no lower one open, 0 =
             none; () = not known. With another parallelization factor it is not used.
     """
 
     shard_id: str
     position: StreamPosition
     finished: bool = False
-    lanes: tuple[int, ...] = ()
+    subshards: tuple[int, ...] = ()
 
 
 def checkpoint_document(checkpoint: ShardCheckpoint) -> dict[str, Any]:
@@ -124,9 +124,9 @@ def checkpoint_document(checkpoint: ShardCheckpoint) -> dict[str, Any]:
     document: dict[str, Any] = {"shard_id": checkpoint.shard_id, "position": position}
     if checkpoint.finished:
         document["finished"] = True
-    if checkpoint.lanes:
-        document["lanes"] = [
-            str(lane) for lane in checkpoint.lanes
+    if checkpoint.subshards:
+        document["subshards"] = [
+            str(subshard) for subshard in checkpoint.subshards
         ]  # 56 digits: more than JSON's readers keep
     return document
 
@@ -138,5 +138,5 @@ def checkpoint_of(document: Mapping[str, Any]) -> ShardCheckpoint:
         document["shard_id"],
         StreamPosition(PositionType(position.pop("type")), **position),
         document.get("finished", False),
-        tuple(int(lane) for lane in document.get("lanes", ())),
+        tuple(int(subshard) for subshard in document.get("subshards", ())),
     )

@@ -69,7 +69,7 @@ class StreamSettings:
     closed_shards_grow: bool = False
 
     @property
-    def lanes(self) -> int:
+    def subshards(self) -> int:
         """Batches of one shard at a time."""
         return 1 if self.tumbling_window_s else self.parallelization_factor
 

@@ -16,7 +16,7 @@ from engine.core.durable.service import DurableService
 from engine.packages.deployment import Deployment
 from engine.packages.records import StoredState
 from engine.packages.store import PackageStore
-from engine.ports import FunctionUrlHost, Offload, QueueMappings
+from engine.ports import FunctionUrlHost, Offload, QueueMappings, StreamMappings
 from engine.protocols.aws import rest_json
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import Document, operations_of
@@ -80,13 +80,15 @@ class ControlPlane:
         spawn: Spawn,
         fetch_code: FetchCode | None = None,
         mappings: QueueMappings | None = None,
+        streams: StreamMappings | None = None,
         durable: DurableService,
         log_line: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Build the parts, and find the operations of each.
 
         `function_urls` is None in an engine without a listener for HTTP events, `fetch_code` in one without
-        S3, `mappings` in one without queues. `log_line` logs a line for the operator.
+        S3, `mappings` in one without queues, `streams` in one that reads none. `log_line` logs a line for
+        the operator.
         """
         self._persistence = StatePersistence(registry, package_store, offload)
         self._packages = packages = CodePackages(
@@ -97,7 +99,7 @@ class ControlPlane:
             registry, package_store, packages, deployment, offload=offload, log_line=log_line
         )
         self._urls = FunctionUrls(registry, function_urls)
-        self._mappings = EventSourceMappings(registry, mappings)
+        self._mappings = EventSourceMappings(registry, mappings, streams)
         versions = Versions(registry, packages, runner, deployment)
         self._functions = Functions(registry, packages, runner, deployment, versions, self._urls)
         parts = (
@@ -123,7 +125,7 @@ class ControlPlane:
         self._persistence.restore(state)
         await self._functions.restore()
         self._urls.restore()
-        self._mappings.restore()
+        await self._mappings.restore()
 
     def is_write(self, operation: str) -> bool:
         """Whether the operation changes something: `answer_write` does those, `answer_read` the others.

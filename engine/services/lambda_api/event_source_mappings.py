@@ -1,4 +1,4 @@
-"""Event source mappings: what polls a queue and runs a function for its messages.
+"""Event source mappings: what polls a queue or a stream, and runs a function for what it finds.
 
 Those of the configuration can be looked at, changed and deleted like all others, until the engine stops.
 Source: Lambda API reference, CreateEventSourceMapping and its siblings; recorded answers.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.packages.records import MappingRecord
-from engine.ports import QueueMappings
+from engine.ports import QueueMappings, StreamMappings
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import Answer, Document, operation
 from engine.services.lambda_api.errors import invalid_parameter, not_found
@@ -20,6 +20,7 @@ from engine.services.lambda_api.mapping_kind import Config, MappingKind, SourceM
 from engine.services.lambda_api.paging import list_document
 from engine.services.lambda_api.queue_mapping_kind import QueueMappingKind
 from engine.services.lambda_api.routes import Call
+from engine.services.lambda_api.stream_mapping_kind import StreamMappingKind
 from engine.services.lambda_api.tags_and_settings import check_tags
 
 _MAX_LISTED: Final = 100
@@ -31,20 +32,24 @@ _SOURCES: Final[Mapping[str, str]] = {"sqs": "queues", "kinesis": "streams", "dy
 class EventSourceMappings:
     """The event source mappings of all functions."""
 
-    def __init__(self, registry: FunctionRegistry, mappings: QueueMappings | None) -> None:
-        """`mappings` polls queues; None in an engine without queues."""
+    def __init__(
+        self, registry: FunctionRegistry, queues: QueueMappings | None, streams: StreamMappings | None
+    ) -> None:
+        """`queues` and `streams` poll such; None in an engine without."""
         self._registry = registry
         self._kinds: dict[str, MappingKind] = {}
-        if mappings is not None:
-            self._kinds["queues"] = QueueMappingKind(registry, mappings)
+        if queues is not None:
+            self._kinds["queues"] = QueueMappingKind(registry, queues)
+        if streams is not None:
+            self._kinds["streams"] = StreamMappingKind(registry, streams)
 
-    def restore(self) -> None:
+    async def restore(self) -> None:
         """Poll for the mappings that were created over the API before."""
         for uuid, kept in self._registry.state.mappings.items():
-            kind = self._kinds.get(_SOURCES[_service(kept.config)])
+            kind = self._kinds.get(_SOURCES.get(_service(kept.config), ""))
             if kind is not None:
                 address = Addressed(kept.function, kept.qualifier)
-                kind.open(address, kind.settings_of(kept.config), uuid, kept.modified_s)
+                await kind.open(address, kind.settings_of(kept.config), uuid, kept.modified_s)
 
     @operation("CreateEventSourceMapping", writes=True)
     async def create(self, call: Call) -> Answer:
@@ -57,10 +62,11 @@ class EventSourceMappings:
         kind.check_members(config)
         address = self._function(members["FunctionName"])
         settings = kind.settings_of(config)
-        await kind.check_source(config, settings, address)
+        await kind.check_source(config, settings, address, None)
         kind.check_single(settings, address, None)
-        mapping = kind.open(address, settings)
-        self._keep(mapping, config, members.get("Tags", {}))
+        uuid, modified_s = self._registry.new_id(), self._registry.now_s()
+        self._keep(uuid, address, config, members.get("Tags", {}), modified_s)
+        mapping = await kind.open(address, settings, uuid, modified_s)
         return Answer(self._document(kind, mapping, "Creating" if settings.enabled else "Disabled"))
 
     @operation("UpdateEventSourceMapping", writes=True)
@@ -75,14 +81,14 @@ class EventSourceMappings:
         if "FunctionName" in members:
             address = self._function(members["FunctionName"])
         settings = kind.settings_of(config, mapping.settings)
-        await kind.check_source(config, settings, address)
+        await kind.check_source(config, settings, address, mapping)
         kind.check_single(settings, address, mapping)
         if kind.find(mapping.uuid) is None:  # it was deleted while its source was looked for
             raise _no_such()
         kind.change(mapping, address, settings)
         kept = self._registry.state.mappings.get(mapping.uuid)
         if kept is not None:
-            self._keep(mapping, config, kept.tags)
+            self._keep(mapping.uuid, address, config, kept.tags, mapping.modified_s)
         state = "Updating"
         if settings.enabled != was_enabled:
             state = "Enabling" if settings.enabled else "Disabling"
@@ -152,13 +158,15 @@ class EventSourceMappings:
 
     # --- members
 
-    def _keep(self, mapping: SourceMapping, config: Config, tags: dict[str, str]) -> None:
-        self._registry.state.mappings[mapping.uuid] = MappingRecord(
-            function=mapping.function,
-            qualifier=mapping.qualifier,
+    def _keep(
+        self, uuid: str, address: Addressed, config: Config, tags: dict[str, str], modified_s: float
+    ) -> None:
+        self._registry.state.mappings[uuid] = MappingRecord(
+            function=address.name,
+            qualifier=address.qualifier,
             config=dict(config),
             tags=tags,
-            modified_s=mapping.modified_s,
+            modified_s=modified_s,
         )
 
     def _config(self, kind: MappingKind, mapping: SourceMapping) -> Config:
@@ -176,7 +184,7 @@ class EventSourceMappings:
             **{name: config.get(name, default) for name, default in kind.defaults.items()},
             **{name: config[name] for name in kind.shown_if_there if config.get(name)},
             **({"FilterCriteria": criteria} if criteria.get("Filters") else {}),
-            **kind.progress(mapping),
+            **kind.more(mapping, config),
         }
         document["State"] = state or ("Enabled" if mapping.settings.enabled else "Disabled")
         document["StateTransitionReason"] = kind.transition_reason

@@ -7,13 +7,12 @@ source is there, and who polls it. `event_source_mappings` has what all kinds ha
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, Protocol
 
 import orjson
 
 from engine.protocols.aws.errors import ServiceError
-from engine.protocols.aws.operation import Document
 from engine.services.lambda_api.errors import conflict, invalid_parameter
 from engine.services.lambda_api.function_names import Addressed
 
@@ -64,17 +63,6 @@ class SourceMapping(Protocol):
         """How it polls."""
 
 
-class FilterRules(Protocol):
-    """What is known of filters."""
-
-    @property
-    def max_filters(self) -> int:
-        """Filters of one mapping, at most."""
-
-    def is_filter(self, pattern: str) -> bool:
-        """Whether the text is a pattern that can filter."""
-
-
 class MappingKind(ABC):
     """One kind of source. Mappings that are passed in are its own."""
 
@@ -98,10 +86,8 @@ class MappingKind(ABC):
         """The mapping of that UUID."""
 
     @abstractmethod
-    def open(
-        self, address: Addressed, settings: Any, uuid: str | None = None, modified_s: float | None = None
-    ) -> SourceMapping:
-        """Add a mapping. `uuid` and `modified_s`: those that it had before; None for new ones."""
+    async def open(self, address: Addressed, settings: Any, uuid: str, modified_s: float) -> SourceMapping:
+        """Add a mapping that was last changed at `modified_s`, seconds of wall time, and poll for it."""
 
     @abstractmethod
     def change(self, mapping: Any, address: Addressed, settings: Any) -> None:
@@ -132,8 +118,13 @@ class MappingKind(ABC):
         """
 
     @abstractmethod
-    async def check_source(self, config: Config, settings: Any, address: Addressed) -> None:
-        """Raise ServiceError if there is no such source, or it cannot feed that function."""
+    async def check_source(
+        self, config: Config, settings: Any, address: Addressed, own: SourceMapping | None
+    ) -> None:
+        """Raise ServiceError if there is no such source, or it cannot feed that function.
+
+        `own` is the mapping that is changed; None for a new one.
+        """
 
     @abstractmethod
     def check_single(self, settings: Any, address: Addressed, own: SourceMapping | None) -> None:
@@ -143,8 +134,8 @@ class MappingKind(ABC):
     def config_of(self, mapping: Any) -> Config:
         """The members of a mapping that was not made over the API."""
 
-    def progress(self, _mapping: Any) -> Document:
-        """Members that say how it goes."""
+    def more(self, _mapping: Any, _config: Config) -> Config:
+        """Members that a document shows besides, of a mapping with these that a caller chose."""
         return {}
 
 
@@ -170,12 +161,12 @@ def criteria_of(filters: Iterable[str | Mapping[str, Any]]) -> dict[str, Any]:
     return {"Filters": [{"Pattern": text} for text in texts]}
 
 
-def check_filters(rules: FilterRules, config: Config) -> None:
-    """Raise ServiceError if there are too many filters, or one is none."""
+def check_filters(is_filter: Callable[[str], bool], most: int, config: Config) -> None:
+    """Raise ServiceError if there are more than `most` filters, or one is none."""
     patterns = patterns_of(config)
-    if len(patterns) > rules.max_filters:
-        raise invalid_parameter(_TOO_MANY_FILTERS.format(rules.max_filters))
-    if not all(map(rules.is_filter, patterns)):
+    if len(patterns) > most:
+        raise invalid_parameter(_TOO_MANY_FILTERS.format(most))
+    if not all(map(is_filter, patterns)):
         raise invalid_parameter(_INVALID_FILTER)
 
 

@@ -75,12 +75,8 @@ class QueueMappingKind(MappingKind):
         """The mapping of that UUID."""
         return self._mappings.find(uuid)
 
-    def open(
-        self,
-        address: Addressed,
-        settings: QueueMappingSettings,
-        uuid: str | None = None,
-        modified_s: float | None = None,
+    async def open(
+        self, address: Addressed, settings: QueueMappingSettings, uuid: str, modified_s: float
     ) -> QueueMapping:
         """Add a mapping and poll for it."""
         busy_s = self._busy_reader(address)
@@ -131,7 +127,7 @@ class QueueMappingKind(MappingKind):
             raise invalid_parameter(_NO_WINDOW)
         if window_s and config["EventSourceArn"].endswith(FIFO_SUFFIX):
             raise invalid_parameter(_NO_FIFO_WINDOW)
-        check_filters(self._mappings, config)
+        check_filters(self._mappings.is_filter, self._mappings.max_filters, config)
         pollers = config.get("ProvisionedPollerConfig")
         if pollers:
             _check_pollers(pollers)
@@ -158,7 +154,13 @@ class QueueMappingKind(MappingKind):
         except ValueError as error:
             raise invalid_parameter(str(error)) from None
 
-    async def check_source(self, _config: Config, settings: QueueMappingSettings, address: Addressed) -> None:
+    async def check_source(
+        self,
+        _config: Config,
+        settings: QueueMappingSettings,
+        address: Addressed,
+        _own: SourceMapping | None,
+    ) -> None:
         """Raise ServiceError if there is no such queue, or it hides messages for less than the timeout."""
         visibility_s = self._mappings.visibility_s(settings)
         if visibility_s is None:

@@ -34,6 +34,7 @@ from engine.services.lambda_api.routes import find
 from engine.services.lambda_api.service import LambdaApi
 from engine.services.sqs.service import SqsService
 from engine.sources.sqs.source import SqsSource
+from tests.services.lambda_api.fake_streams import FakeStreams
 
 RATE = Rate(request_usd=Decimal(0), millisecond_usd=Decimal(0))
 
@@ -243,6 +244,7 @@ class Bench:
         self.registry = FunctionRegistry({function.name: function for function in functions}, self.host)
         service = SqsService(self.host)
         self.queues, self.mappings = service.queues, SqsSource([], self.host, service)
+        self.streams = FakeStreams(account)
         self.control_plane = ControlPlane(
             self.registry,
             package_store,
@@ -252,6 +254,7 @@ class Bench:
             spawn=spawner,
             fetch_code=self._fetch if fetches else None,
             mappings=self.mappings if queues else None,
+            streams=self.streams if queues else None,
             durable=NoExecutions(),
         )
         self.api = LambdaApi(self.registry, self.control_plane, self.host, self.sink, spawner)

@@ -21,6 +21,8 @@ LATE = {
     "engine.executors.durable_on_loop": "durable functions on virtual time; brings checks of what they send",
     "engine.report.execution_timeline": "draws a durable execution, when the console is asked to",
     "engine.services.logs.service": "CloudWatch Logs, for the first AWS client that asks",
+    "engine.app.buses": "topics and event buses, for the first client or event of the configuration",
+    "engine.services.deliveries": "deliveries of topics and event buses",
     "engine.telemetry.exposition": "brings prometheus_client",
 }
 """Modules, each with all below it, and what they are needed for.

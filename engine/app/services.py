@@ -75,6 +75,7 @@ class Services:
         """
         self._engine, self._config, self._spawn = engine, engine.config, spawn
         self._host, self._registry = host, host.services
+        self._buses: Any = None
         self._partner = Partner(
             self._config.partner, host.account, engine.endpoint_url, spawn=spawn, say=engine.say
         )
@@ -133,9 +134,20 @@ class Services:
         self._sqs.stop()
 
     def close(self) -> None:
-        """End the partner, and make safe what is kept in the state folder. Blocks."""
+        """End the partner and retries of deliveries, and make safe what the state folder keeps. Blocks."""
         self._partner.close()
+        if self._buses is not None:
+            self._buses.close()
         self._registry.close()
+
+    @property
+    def buses(self) -> Any:
+        """The `engine.app.buses.Buses`, imported and built when first asked for."""
+        if self._buses is None:
+            from engine.app.buses import Buses
+
+            self._buses = Buses(self._engine, self._host, self._engine.parts.senders[SQS])
+        return self._buses
 
     # ---------------------------------------------------------------- steps of building
 

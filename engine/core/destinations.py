@@ -33,11 +33,24 @@ _ERROR_MESSAGE_BYTES: Final = 1024
 
 
 class DeliveryError(EngineError):
-    """A record could not be delivered: no such queue, function or bucket, or it refused the record."""
+    """A record could not be delivered: no such queue, function or bucket, or it refused the record.
 
-    def __init__(self, arn: str, reason: str) -> None:
-        super().__init__(arn, reason)
-        self.arn, self.reason = arn, reason
+    Attributes:
+        arn: Where it was to go.
+        reason: A sentence without its full stop.
+        code: EventBridge's word for it (`ERROR_CODE` of a dead letter): `NO_RESOURCE`, `THROTTLING`, ...
+        is_temporary: Whether another attempt may succeed: a throttle, or an error of the target's server.
+    """
+
+    def __init__(
+        self,
+        arn: str,
+        reason: str,
+        code: str = "NO_RESOURCE",
+        is_temporary: bool = False,  # noqa: FBT001, FBT002  # errors take positional arguments only
+    ) -> None:
+        super().__init__(arn, reason, code, is_temporary)
+        self.arn, self.reason, self.code, self.is_temporary = arn, reason, code, is_temporary
 
     def __str__(self) -> str:
         return f"{self.arn}: {self.reason}"
@@ -59,15 +72,19 @@ class DestinationRecord:
     Attributes:
         body: The record as JSON text, or the event itself for a dead-letter queue. For EventBridge the
             record in its envelope (`source`, `detail-type`, `resources`, `detail`).
-        attributes: Message attributes by name, as `(data type, value)`.
+        attributes: Message attributes by name, as `(data type, value)`; the value of a binary one is bytes.
         key: The object's key if the destination is a bucket.
         trace: The X-Ray header that goes with it.
+        group, dedup_id: `MessageGroupId` and `MessageDeduplicationId` of a message; a FIFO queue takes none
+            without a group.
     """
 
     body: bytes
-    attributes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    attributes: Mapping[str, tuple[str, str | bytes]] = field(default_factory=dict)
     key: str | None = None
     trace: str | None = None
+    group: str | None = None
+    dedup_id: str | None = None
 
 
 DestinationSender = Callable[[str, DestinationRecord], None]
@@ -180,7 +197,10 @@ class CompletedEvent:
         if self.last is not None:
             code, text = "200", _error_message(self.last)
         cut = text.encode("utf-8", "replace")[:_ERROR_MESSAGE_BYTES].decode("utf-8", "ignore")
-        attributes = {"RequestID": ("String", self.event.request_id), "ErrorCode": ("Number", code)}
+        attributes: dict[str, tuple[str, str | bytes]] = {
+            "RequestID": ("String", self.event.request_id),
+            "ErrorCode": ("Number", code),
+        }
         if cut:  # SQS takes no empty values
             attributes["ErrorMessage"] = ("String", cut)
         return DestinationRecord(body=self.event.payload, attributes=attributes, trace=self.event.trace_id)

@@ -99,5 +99,7 @@ class Event:
         return f"Event({self.function} {self.request_id} by {self.trigger})"
 
 
-TRIGGERS: Final = ("invoke", "http", "direct", "event", "sqs", "s3", "schedule", "replay", "other")
+TRIGGERS: Final = (
+    *("invoke", "http", "direct", "event", "sqs", "s3", "schedule", "sns", "eventbridge", "replay", "other"),
+)
 """Values of the metric label `trigger`: Invoke API, HTTP event, Python API, asynchronous invocation, ..."""

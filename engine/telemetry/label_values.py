@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.core.cluster_nodes import NodeLoss
+from engine.core.delivery_counts import BUS_SERVICES, TARGET_KINDS, DeliveryOutcome
 from engine.core.event import TRIGGERS
 from engine.core.ledger import Component
 from engine.core.outcome import Status
@@ -112,7 +113,9 @@ PRICE_ITEMS: Final = (
 
 LABEL_VALUES: Final = {
     "trigger": TRIGGERS,
-    "outcome": tuple(status.value for status in OUTCOMES),
+    "outcome": (*(status.value for status in OUTCOMES), *(outcome.value for outcome in DeliveryOutcome)),
+    "service": BUS_SERVICES,
+    "target": TARGET_KINDS,
     "reason": tuple(
         dict.fromkeys((*THROTTLE_REASONS, *REJECTIONS, *SCALE_REASONS, *HOLDS, *INIT_FAILURES, *NODE_LOSSES))
     ),

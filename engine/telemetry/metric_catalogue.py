@@ -320,6 +320,17 @@ CATALOGUE: Final = (
         "Batches of a mapping that run, or wait for concurrency.",
         lambda f: {name: one.running for name, one in f.mappings.items()},
     ),
+    # Topics and event buses: nothing of it is there before the first delivery
+    Metric(
+        "engine_bus_deliveries_total", "counter", ("service", "target", "outcome"),
+        "Deliveries of topics and event buses, by what became of them; retried counts attempts.",
+        of_engine=lambda s: s.deliveries.ended,
+    ),
+    Metric(
+        "engine_bus_deliveries_waiting", "gauge", ("service",),
+        "Deliveries of topics and event buses that wait for another attempt.",
+        of_engine=lambda s: s.deliveries.waiting,
+    ),
     # Durable executions
     Metric(
         "engine_durable_executions_started_total", "counter", ("function",),

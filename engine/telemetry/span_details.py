@@ -17,7 +17,14 @@ from opentelemetry.trace import SpanKind
 from engine.core.event import Event
 from engine.core.trace_context import TraceContext, from_traceparent, from_xray
 
-_TRIGGERS: Final = {"http": "http", "sqs": "pubsub", "s3": "datasource", "schedule": "timer"}
+_TRIGGERS: Final = {
+    "http": "http",
+    "sqs": "pubsub",
+    "sns": "pubsub",
+    "eventbridge": "pubsub",
+    "s3": "datasource",
+    "schedule": "timer",
+}
 """Ours to OpenTelemetry's `faas.trigger`; any other is `other`."""
 _METHODS: Final = frozenset(
     ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")

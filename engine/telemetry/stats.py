@@ -9,6 +9,7 @@ from math import ceil, inf, log2
 from typing import Final
 
 from engine.core.billing import whole_us
+from engine.core.delivery_counts import DeliveryCounts
 from engine.core.engine_events import (
     CpuMeasured,
     EngineEvent,
@@ -112,6 +113,7 @@ class Stats:
         recent: The last invocations of each function.
         function_log: Gets the ends of invocations for the logs service; None if there is none.
         mappings: Where sources that poll say what they do.
+        deliveries: Those of topics and event buses.
         nodes: Those of the cluster; none on one machine.
         registrations: Changes whenever a function comes or goes.
     """
@@ -144,6 +146,7 @@ class Stats:
         self.lines_dropped: Callable[[], Mapping[str, int]] = dict.fromkeys(STREAMS, 0).copy
         self.overflowed = 0
         self.mappings = Mappings()
+        self.deliveries = DeliveryCounts()
         self.nodes = Nodes(clock.now)
         self.recent = RecentInvocations(clock)
         self.function_log: FunctionLog | None = None

@@ -332,6 +332,28 @@ _SOURCES: Final = PanelRow(
             width=24,
             height=6,
         ),
+        Panel(
+            "Topics and event buses",
+            "Deliveries to targets, a second; retried ones failed, and are tried again.",
+            "timeseries",
+            (
+                Query(
+                    rate("engine_bus_deliveries_total", by="service,target,outcome") + " > 0",
+                    "{{service}} to {{target}}: {{outcome}}",
+                ),
+            ),
+            unit=PER_S,
+            width=16,
+            height=6,
+        ),
+        Panel(
+            "Wait for another attempt",
+            "Deliveries whose target was busy or failed; at the bound they are given up.",
+            "timeseries",
+            (Query(level("engine_bus_deliveries_waiting", by="service"), "{{service}}"),),
+            width=8,
+            height=6,
+        ),
     ),
 )
 

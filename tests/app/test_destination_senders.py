@@ -85,3 +85,15 @@ async def test_a_package_is_fetched_or_lambda_tells_what_s3_said(host):
         await fetch_code(service, "code", "b.zip", None)
     with pytest.raises(ServiceError, match=r"S3 Error Code: NoSuchBucket\."):
         await fetch_code(service, "codes", "a.zip", None)
+
+
+async def test_a_fifo_queue_takes_what_has_a_group(host, queues):
+    """And a deduplication id, unless it makes one of the content; twice the same is one message."""
+    record = DestinationRecord(body=b"1", group="a", dedup_id="once")
+    for _ in range(2):
+        QueueSender(queues, host)(f"{ARN}a.fifo", record)
+    [message] = queues.queue("a.fifo").receive(10, host.clock.now())
+
+    assert ("1", "a", "once") == (message.body, message.group, message.dedup_id)
+    with pytest.raises(DeliveryError, match="no deduplication by content"):
+        QueueSender(queues, host)(f"{ARN}a.fifo", DestinationRecord(body=b"1", group="a"))

@@ -64,7 +64,7 @@ from engine.runtime.durable.recovery import lost_invocation, recovered
 from engine.runtime.durable.wakeups import Wakeups
 from engine.runtime.qualifier_router import Entry
 
-_UNATTENDED: Final = frozenset(("event", "s3", "schedule"))
+_UNATTENDED: Final = frozenset(("event", "s3", "schedule", "sns", "eventbridge"))
 """Triggers of events whose senders wait for nothing."""
 
 _SOON_S: Final = 2_000.0

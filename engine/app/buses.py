@@ -1,0 +1,43 @@
+"""Topics and event buses of one engine, imported and built when something first needs one of them."""
+
+from __future__ import annotations
+
+from random import Random
+
+from engine.app.bus_targets import FunctionPort
+from engine.app.engine import Engine
+from engine.core.delivery_counts import TargetKind
+from engine.core.destinations import DestinationSender
+from engine.core.retry import RETRY_WAIT_S
+from engine.ports import Host
+from engine.services.deliveries.deliveries import Deliveries
+from engine.services.deliveries.delivery import TargetPort, port_of
+
+
+class Buses:
+    """What delivers to targets, and the services that have it do so.
+
+    Attributes:
+        ports: How each kind of target is reached. A service adds itself here as one.
+        deliveries: Those under way, of all services.
+    """
+
+    def __init__(self, engine: Engine, host: Host, queues: DestinationSender) -> None:
+        """`queues` sends to the engine's queues. The engine is open."""
+        self.ports: dict[TargetKind, TargetPort] = {
+            "lambda": FunctionPort(engine.asynchronous, host),
+            "sqs": port_of(queues),
+        }
+        self.deliveries = Deliveries(
+            engine.loop,
+            host.clock,
+            Random(engine.platform.seed),  # noqa: S311  # jitter
+            self.ports,
+            queues,
+            engine.stats.deliveries,
+            scale=host.account.retry_wait_s / RETRY_WAIT_S,
+        )
+
+    def close(self) -> None:
+        """Retry nothing more: what waits goes to its dead-letter queue."""
+        self.deliveries.close()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from engine.core.event_patterns.filter_criteria import FilterCriteria
 from engine.core.late_dataclass import dataclass
 from engine.core.scaling.pollers import AnyPolicy, Load, Reason
-from engine.sources.sqs.filters import Criteria
 
 DECIDE_EVERY_S: Final = 0.1
 _SMOOTHING: Final = 0.1
@@ -37,7 +37,7 @@ class MappingPlan:
     busy_s: Callable[[], float]
     reporting: bool
     keep_group_order: bool
-    criteria: Criteria
+    criteria: FilterCriteria
     policy: AnyPolicy
     max_concurrency: int | None
 

@@ -242,10 +242,10 @@ class MappingPoller:
         self, queue: Queue, records: Records, messages: list[Message], now_s: float
     ) -> list[Message]:
         """The messages that a filter matches; the others are deleted."""
-        takes = self.plan.criteria.takes
+        passes = self.plan.criteria.passes
         passing, dropped = [], []
         for message in messages:
-            if takes(message.body, partial(records.one, message, now_s)):
+            if passes(message.body, partial(records.one, message, now_s)):
                 passing.append(message)
             else:
                 dropped.append(message.receipt)

@@ -217,7 +217,7 @@ class RemoteMapping:
         passing: list[Record] = []
         dropped: list[str] = []
         for record in records:
-            if criteria.takes(record["body"], partial(_identity, record)):
+            if criteria.passes(record["body"], partial(_identity, record)):
                 passing.append(record)
             else:
                 dropped.append(record["receiptHandle"])

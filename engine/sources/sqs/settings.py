@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
+from engine.core.event_patterns.filter_criteria import MAX_FILTERS, FilterError, compile_filter
 from engine.core.function import Function
 from engine.core.scaling.pollers import (
     MAX_MINIMUM_POLLERS,
@@ -23,11 +24,12 @@ from engine.core.table_rules import Array, Bounds, Check, Length, Pattern
 from engine.errors import UnknownName
 from engine.registry import resolve
 from engine.services.sqs.settings import FIFO_SUFFIX, MAX_OF_ONE_RECEIVE, QUEUE_NAME, QUEUE_NAME_RULE
-from engine.sources.sqs.filters import MAX_FILTERS, FilterError, compiled
 
 MAX_OF_A_BATCH: Final = 10_000
 MAX_WINDOW_S: Final = 300
 AWS_SCALING: Final = "sqs"
+PAYLOAD_KEY: Final = "body"
+"""Of a record: the text that filters may look into."""
 
 _ARN: Final = re.compile(r"arn:aws[a-z-]*:sqs:[a-z0-9-]+:[0-9]{12}:(?P<name>[^:]+)", re.ASCII)
 
@@ -47,7 +49,7 @@ class PollerSettings(SettingsTable):
 def _patterns(filters: tuple[str | dict[str, Any], ...]) -> tuple[str | dict[str, Any], ...]:
     for pattern in filters:
         try:
-            compiled(pattern)
+            compile_filter(pattern, PAYLOAD_KEY)
         except FilterError as error:
             raise ValueError(str(error)) from None
     return filters

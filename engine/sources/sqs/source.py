@@ -10,6 +10,12 @@ from typing import Any, ClassVar, Final
 import anyio
 from anyio.abc import TaskStatus
 
+from engine.core.event_patterns.filter_criteria import (
+    MAX_FILTERS,
+    FilterError,
+    compile_filter,
+    filter_criteria,
+)
 from engine.core.function import Function, answered_within_s
 from engine.core.late_dataclass import dataclass
 from engine.core.table import read_errors
@@ -20,11 +26,10 @@ from engine.services.sqs.serialization import Epoch
 from engine.services.sqs.service import SqsService
 from engine.services.sqs.settings import QueueSettings
 from engine.sources.sqs.concurrency import MappingPlan, MappingStatistics
-from engine.sources.sqs.filters import MAX_FILTERS, FilterError, compiled, criteria
 from engine.sources.sqs.mapping import MappingPoller
 from engine.sources.sqs.mapping_counts import MappingCounts
 from engine.sources.sqs.records import Records
-from engine.sources.sqs.settings import MappingEvent, SqsEvent, visibility_warning
+from engine.sources.sqs.settings import PAYLOAD_KEY, MappingEvent, SqsEvent, visibility_warning
 
 SERVICE: Final = "sqs"
 """Name of the queues in `Host.services`: a `SqsService`."""
@@ -128,7 +133,7 @@ class SqsSource:
     def is_filter(self, pattern: str) -> bool:
         """Whether the text is an EventBridge pattern that can filter messages."""
         try:
-            compiled(pattern)
+            compile_filter(pattern, PAYLOAD_KEY)
         except FilterError:
             return False
         return True
@@ -288,7 +293,7 @@ def plan_of(
         busy_s=busy_s,
         reporting=settings.report_batch_item_failures,
         keep_group_order=settings.keep_group_order,
-        criteria=criteria(settings.filters),
+        criteria=filter_criteria(settings.filters, PAYLOAD_KEY),
         policy=settings.policy(),
         max_concurrency=settings.maximum_concurrency,
     )

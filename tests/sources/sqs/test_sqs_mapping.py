@@ -610,7 +610,7 @@ async def test_the_numbers_of_a_mapping_are_told(make_site):
         ({"scaling": {"deadline_s": 1}}, "the table needs a key policy"),
         ({"queue": "a b"}, "the name of a queue"),
         ({"filters": ["{}"]}, "not empty"),
-        ({"filters": ['{"body": {"a": "text"}}']}, "neither an object nor an array"),
+        ({"filters": ['{"body": {"a": "text"}}']}, "must be an object or an array"),
         ({"filters": ['{"body": ["x"]}'] * 11}, "at most 10"),
         ({"what": 1}, "Extra inputs"),
     ],

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.sources.sqs.filters import FilterError, compiled, criteria
+from engine.core.event_patterns.filter_criteria import FilterError, compile_filter, filter_criteria
 
 RECORD = {
     "messageId": "m",
@@ -22,7 +22,7 @@ RECORD = {
 def passes(body, *patterns):
     """Whether a message with this body (text, or what becomes JSON) passes."""
     text = body if isinstance(body, str) else json.dumps(body)
-    return criteria(patterns).takes(text, lambda: {**RECORD, "body": text})
+    return filter_criteria(patterns, "body").passes(text, lambda: {**RECORD, "body": text})
 
 
 def inside(*conditions):
@@ -200,7 +200,7 @@ def test_or_gives_alternatives_within_a_level():
 def test_what_is_no_pattern_is_refused(pattern):
     """With a reason; AWS gives none."""
     with pytest.raises(FilterError) as caught:
-        compiled(pattern)
+        compile_filter(pattern, "body")
 
     assert str(caught.value).startswith("Invalid filter pattern definition: ")
     assert caught.value.reason
@@ -228,10 +228,10 @@ anything = st.recursive(
 def test_whatever_is_given_is_a_pattern_or_refused_and_then_matches_anything(pattern, body):
     """Nothing else is ever raised."""
     try:
-        filters = criteria([json.dumps(pattern)])
+        filters = filter_criteria([json.dumps(pattern)], "body")
     except FilterError:
         return
-    assert filters.takes(json.dumps(body), lambda: RECORD) in (True, False)
+    assert filters.passes(json.dumps(body), lambda: RECORD) in (True, False)
 
 
 @given(st.text("ab*", max_size=8).filter(lambda text: "**" not in text), st.text("ab", max_size=8))

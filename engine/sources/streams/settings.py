@@ -10,10 +10,10 @@ import re
 from typing import Annotated, Any, Final, Literal
 
 from engine.core.destinations import expanded, target_of
+from engine.core.event_patterns.filter_criteria import MAX_FILTERS, FilterError, compile_filter
 from engine.core.function import Account
 from engine.core.table import SettingsTable
 from engine.core.table_rules import Array, Bounds, Check, Length, Pattern
-from engine.sources.sqs.filters import MAX_FILTERS, FilterError, compiled
 
 MAX_OF_A_BATCH: Final = 10_000
 MAX_WINDOW_S: Final = 300
@@ -46,7 +46,7 @@ _TABLE_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{3,255}", re.ASCII)
 def _patterns(filters: tuple[str | dict[str, Any], ...]) -> tuple[str | dict[str, Any], ...]:
     for pattern in filters:
         try:
-            compiled(pattern)
+            compile_filter(pattern, "data")
         except FilterError as error:
             raise ValueError(str(error)) from None
     return filters

@@ -433,8 +433,7 @@ class StreamMappings(Protocol):
 
     def arn(self, settings: Any) -> str:
         """ARN of the stream that the settings name; of a table's stream that was not found yet, without
-        the time at its end.
-        """
+        the time at its end."""
 
     async def exists(self, settings: Any) -> bool:
         """Whether the stream is there. True as well if the server cannot be asked: it is read once it can."""

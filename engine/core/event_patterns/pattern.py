@@ -23,7 +23,7 @@ _OR: Final = "$or"
 _DEEPEST: Final = 64
 
 
-class Pattern:
+class EventPattern:
     """A compiled pattern.
 
     Attributes:
@@ -40,14 +40,14 @@ class Pattern:
         return self._test(document)
 
 
-def compile_pattern(pattern: str | Mapping[str, Any], dialect: Dialect) -> Pattern:
+def compile_pattern(pattern: str | Mapping[str, Any], dialect: Dialect) -> EventPattern:
     """Compile JSON text, or what it stands for.
 
     Raises:
         PatternError: It is no pattern of that dialect. Its `located(pattern_text(pattern))` has the place.
     """
     text = pattern_text(pattern)
-    return Pattern(text, compile_object(parsed(text), dialect.value, ()))
+    return EventPattern(text, compile_object(parsed(text), dialect.value, ()))
 
 
 def pattern_text(pattern: str | Mapping[str, Any]) -> str:

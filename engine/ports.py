@@ -506,6 +506,22 @@ class Facts(Protocol):
     def succeeded(self, invocation: Invocation, body: bytes, raw: bool = False, /) -> None:  # noqa: FBT001, FBT002
         """The handler returned `body`: JSON text, or bytes of its own if `raw`. `ended`, for the hot path."""
 
+    def began(self, invocation: Invocation, content_type: str, resume: Callable[[], None], /) -> None:
+        """The handler streams its response, and its first piece is there, or its end.
+
+        To be told before the first `piece`, as late as that, so that a handler which fails before has sent
+        nothing. `resume` is called, on the loop, after each `piece` that returned False, when the next one
+        may come; never once the invocation has ended. The response ends with `ended`: SUCCESS with an empty
+        body, or an error in the middle of the stream, as of any handler that fails.
+        """
+
+    def piece(self, invocation: Invocation, data: bytes, /) -> bool:
+        """A piece of the response, `core.response_stream.PIECE_BYTES` at most.
+
+        False: whoever reads it is slow. Hold the handler back, and hand nothing over, until `resume`: of what
+        is handed over nevertheless nothing is lost, but it is kept in memory. Too late, it changes nothing.
+        """
+
     def ended(self, invocation: Invocation, result: Result) -> None:
         """The handler ended. Too late, it changes nothing. CRASH and OOM end the environment too."""
 
@@ -594,6 +610,12 @@ class Meter(Protocol):
 
     def came_from_zero(self, function: str, took_s: float, /) -> None:
         """An event that found no environment at all was answered, `took_s` after it was received."""
+
+    def first_byte(self, function: str, after_s: float, /) -> None:
+        """A streamed response began, so long after its event was received."""
+
+    def streamed(self, function: str, count: int, /) -> None:
+        """A streamed response ended, of which the handler wrote `count` bytes."""
 
     def answered(self, trigger: str, overhead_s: float, /) -> None:
         """A sample: one answer in which the engine itself took `overhead_s`, waiting and handler left out."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from engine.core.payload_limits import MAX_RESPONSE_BYTES
+from engine.core.payload_limits import MAX_RESPONSE_BYTES, MAX_STREAMED_BYTES
 
 
 class InitFailure(NamedTuple):
@@ -58,6 +58,12 @@ def timeout_body(request_id: str, timeout_s: float) -> bytes:
 def response_too_large_body() -> bytes:
     """The answer when the handler's result is over the limit; its environment lives on."""
     message = f"Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes)."
+    return _json({"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"})
+
+
+def stream_too_large_body() -> bytes:
+    """The end of a streamed response that goes over its limit. AWS's words for it are not on record."""
+    message = f"Response payload size exceeded maximum allowed payload size ({MAX_STREAMED_BYTES} bytes)."
     return _json({"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from engine.core.fast_json import dumps
+from engine.core.response_stream import ResponseStream
 
 
 class Missing:
@@ -91,12 +92,34 @@ class Event:
         """The durable execution that this invocation is one of; None of an ordinary event."""
         return None
 
+    @property
+    def response_stream(self) -> ResponseStream | None:
+        """What takes the response piece by piece; None: the whole of it is wanted, with the outcome."""
+        return None
+
     def freeze_payload(self) -> None:
         """Make the text now, if it was left to be made. Raises what `payload` does."""
         self.payload  # noqa: B018
 
     def __repr__(self) -> str:
         return f"Event({self.function} {self.request_id} by {self.trigger})"
+
+
+class StreamedEvent(Event):
+    """An event whose source passes the response on while the handler writes it.
+
+    Attributes:
+        stream: What takes the pieces. A response that no handler streams comes as ever, with the outcome.
+    """
+
+    __slots__ = ("stream",)
+
+    stream: ResponseStream
+
+    @property
+    def response_stream(self) -> ResponseStream | None:
+        """What takes the response piece by piece."""
+        return self.stream
 
 
 TRIGGERS: Final = (

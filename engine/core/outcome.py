@@ -118,6 +118,11 @@ class Outcome:
         return all(getattr(self, name) == getattr(other, name) for name in _ATTRIBUTES)
 
     @property
+    def content_type(self) -> str | None:
+        """What the handler called the body of a response that it streamed; None of any other."""
+        return None
+
+    @property
     def ok(self) -> bool:
         """Whether the handler returned a result."""
         return self.status is Status.SUCCESS
@@ -146,6 +151,30 @@ class Outcome:
 
     def __repr__(self) -> str:
         return f"Outcome({self.status.value} {self.request_id} {self.duration_s * 1000:.2f} ms)"
+
+
+class CollectedOutcome(Outcome):
+    """The end of a streamed response that was collected, since its source wants the whole of it.
+
+    Attributes:
+        streamed_type: Its content type.
+    """
+
+    __slots__ = ("streamed_type",)
+
+    streamed_type: str
+
+    @property
+    def content_type(self) -> str | None:
+        """What the handler called the body."""
+        return self.streamed_type
+
+
+def collected(outcome: Outcome, content_type: str) -> Outcome:
+    """`outcome`, with what the handler called the body that it streamed."""
+    whole = CollectedOutcome(**{name: getattr(outcome, name) for name in _ATTRIBUTES})
+    whole.streamed_type = content_type
+    return whole
 
 
 _ATTRIBUTES: Final = (

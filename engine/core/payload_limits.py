@@ -1,6 +1,7 @@
 """How large payloads and responses may be.
 
-Source: Lambda Developer Guide, "Lambda quotas"; the response limit as recorded in errors of AWS Lambda.
+Sources: Lambda Developer Guide, "Lambda quotas" and "Bandwidth limits for response streaming"; the
+response limit as recorded in errors of AWS Lambda.
 """
 
 from __future__ import annotations
@@ -15,3 +16,12 @@ MAX_ASYNC_EVENT_BYTES: Final = 1_048_576
 
 MAX_RESPONSE_BYTES: Final = 6_291_556
 """6 MiB + 100: the largest result a buffered invocation may return."""
+
+MAX_STREAMED_BYTES: Final = 209_715_200
+"""200 MB: the largest response that a handler may stream. That AWS means MiB by MB is not confirmed."""
+
+FAST_STREAMED_BYTES: Final = 6_291_456
+"""6 MB of a streamed response, which go out as fast as they can."""
+
+STREAMED_BYTES_PER_S: Final = 2_097_152
+"""2 MB/s: the bandwidth of what a handler streams beyond `FAST_STREAMED_BYTES`."""

@@ -37,6 +37,7 @@ from engine.runtime.executor_hooks import ExecutorHooks
 from engine.runtime.init_deadlines import RunningInits
 from engine.runtime.init_scheduler import InitScheduler
 from engine.runtime.scaling_meter import ScalingMeter
+from engine.runtime.streamed_response import StreamedResponse
 from engine.timer import Timer
 
 _RUNNING: Final = Phase.RUNNING  # see core.fleet: members are read once, not once an invocation
@@ -68,8 +69,12 @@ class Driver:
         on_capacity_released: Callable[[], None],
         meter: Meter | None = None,
         inits: InitScheduler | None = None,
+        limits_bandwidth: bool = False,
     ) -> None:
-        """`inits` gives the fleet its turns to initialise; None if it need not wait for any."""
+        """`inits` gives the fleet its turns to initialise; None if it need not wait for any.
+
+        `limits_bandwidth`: streamed responses go out no faster than on AWS.
+        """
         self.function = function
         self._fleet = fleet
         self._rate = rate
@@ -98,6 +103,8 @@ class Driver:
         self._failures: dict[int, tuple[InitFailure, float, str]] = {}  # with its seconds and its node
         self._running_in: dict[int, dict[Invocation, None]] = {}  # only where environments are shared
         self._has_nodes = False
+        self._streams: dict[Invocation, StreamedResponse] = {}
+        self._limits_bandwidth = limits_bandwidth
 
     def set_executor(self, executor: Executor) -> None:
         """Set the executor that does the work. To be called before `open`."""
@@ -275,6 +282,31 @@ class Driver:
         self._failures.pop(env_id, None)
         self._on_capacity_released()
 
+    def began(self, invocation: Invocation, content_type: str, resume: Callable[[], None], /) -> None:
+        """A handler streams its response; too late, or once more, it changes nothing."""
+        if invocation.phase is not _RUNNING or invocation in self._streams:
+            return
+        response = self._streams[invocation] = StreamedResponse(
+            invocation,
+            content_type,
+            resume,
+            loop=self._loop,
+            clock=self._clock,
+            limits_bandwidth=self._limits_bandwidth,
+            ended=self._stream_ended,
+        )
+        invocation.reply = response.reply
+        self._meter.stream_began(response.began_s - invocation.event.received_s)
+
+    def piece(self, invocation: Invocation, data: bytes, /) -> bool:
+        """Pass on a piece of a streamed response; False: hold the next ones back."""
+        response = self._streams.get(invocation)
+        return response is None or response.write(data)
+
+    def _stream_ended(self, response: StreamedResponse) -> None:
+        del self._streams[response.invocation]
+        self._meter.stream_ended(response.sent)
+
     def succeeded(self, invocation: Invocation, body: bytes, raw: bool = False, /) -> None:  # noqa: FBT001, FBT002
         """A handler returned. The hot path: what is not quite ordinary takes the way of `ended`."""
         now_s = self._now()
@@ -283,7 +315,7 @@ class Driver:
             or self._shared
             or now_s >= invocation.deadline_s
             or len(body) > MAX_RESPONSE_BYTES
-        ):
+        ):  # a streamed response ends by `ended`
             self.ended(invocation, Result(_SUCCESS, body, raw))
             return
         self._deadlines.remove(invocation)
@@ -307,6 +339,8 @@ class Driver:
                 self._finish_late(invocation, result, now_s)
             return
         self._deadlines.remove(invocation)
+        if self._streams and invocation in self._streams:
+            result = self._streams[invocation].result(result)
         status = result.status
         if status is not _SUCCESS and result.ends_environment:
             self._crashed(invocation, result, now_s)

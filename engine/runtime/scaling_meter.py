@@ -51,6 +51,16 @@ class ScalingMeter:
             self._meter.wanted(self._function, self._fleet.wanted - self.wanted)
         self.wanted = self._fleet.wanted
 
+    def stream_began(self, after_s: float) -> None:
+        """Count a streamed response, which began so long after its event was received."""
+        if self._meter is not None:
+            self._meter.first_byte(self._function, after_s)
+
+    def stream_ended(self, count: int) -> None:
+        """Count the bytes of a streamed response that has ended."""
+        if self._meter is not None:
+            self._meter.streamed(self._function, count)
+
     def from_zero(self, event: Event, reply: Reply) -> Reply:
         """A reply that also measures how long an event took that may have found no environment at all."""
         meter = self._meter

@@ -21,6 +21,7 @@ from engine.telemetry.fine_classes import LOWEST_WAIT
 from engine.telemetry.histogram import (
     ASYNC_AGE_BOUNDS_S,
     DURABLE_BOUNDS_S,
+    FIRST_BYTE_BOUNDS_S,
     FROM_ZERO_BOUNDS_S,
     HANDLER_BOUNDS_S,
     INIT_BOUNDS_S,
@@ -138,6 +139,7 @@ class FunctionStats:
         "durable",
         "durable_took",
         "duration",
+        "first_byte",
         "from_zero",
         "function",
         "handler_bytes",
@@ -162,6 +164,7 @@ class FunctionStats:
         "recursions_dropped",
         "scale_events",
         "starts",
+        "streamed_bytes",
         "successes_to_keep",
         "threads_abandoned",
         "throttles",
@@ -190,6 +193,8 @@ class FunctionStats:
         self.deadline_base = 0.0, 0.0
         self.memory_used: Histogram | None = None
         self.from_zero: Histogram | None = None
+        self.first_byte: Histogram | None = None  # of streamed responses
+        self.streamed_bytes = 0
         self.asynchronous: AsyncCounts | None = None
         self.async_age: Histogram | None = None
         self.durable: DurableCounting | None = None
@@ -285,6 +290,13 @@ class FunctionStats:
             self.children += 1
             self.from_zero = Histogram(FROM_ZERO_BOUNDS_S)
         self.from_zero.observe(took_s)
+
+    def stream_began(self, after_s: float) -> None:
+        """Count a streamed response, which began so long after its event was received."""
+        if self.first_byte is None:
+            self.children += 2
+            self.first_byte = Histogram(FIRST_BYTE_BOUNDS_S)
+        self.first_byte.observe(after_s)
 
     def provision(self, function: Function, now_s: float) -> None:
         """Add up what `function` had provisioned until now, used or not."""

@@ -18,6 +18,7 @@ from engine.telemetry.histogram import (
     BATCH_BOUNDS,
     BYTES_BOUNDS,
     DURABLE_BOUNDS_S,
+    FIRST_BYTE_BOUNDS_S,
     FROM_ZERO_BOUNDS_S,
     HANDLER_BOUNDS_S,
     INIT_BOUNDS_S,
@@ -197,6 +198,19 @@ CATALOGUE: Final = (
         "From received to the end of the handler: waiting, initialisation and handler.",
         attrgetter("latencies"),
         bounds=HANDLER_BOUNDS_S,
+    ),
+    Metric(
+        "engine_time_to_first_byte_seconds", "histogram", ("function",),
+        "From received to the first piece of a response that the handler streams.",
+        lambda f: {} if f.first_byte is None else f.first_byte,
+        bounds=FIRST_BYTE_BOUNDS_S,
+        sparse=True,
+    ),
+    Metric(
+        "engine_streamed_bytes_total", "counter", ("function",),
+        "Bytes that handlers wrote into streamed responses, counted when these end.",
+        lambda f: {} if f.first_byte is None else f.streamed_bytes,
+        sparse=True,
     ),
     Metric(
         "engine_overhead_seconds", "histogram", ("trigger",),

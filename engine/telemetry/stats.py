@@ -388,6 +388,18 @@ class Stats:
         if stats is not None:
             stats.came_from_zero(took_s)
 
+    def first_byte(self, function: str, after_s: float, /) -> None:
+        """A streamed response began."""
+        stats = self.functions.get(function)
+        if stats is not None:
+            stats.stream_began(after_s)
+
+    def streamed(self, function: str, count: int, /) -> None:
+        """A streamed response ended."""
+        stats = self.functions.get(function)
+        if stats is not None:
+            stats.streamed_bytes += count
+
     def answered(self, trigger: str, overhead_s: float, /) -> None:
         """What the engine added to one answer. Events that nobody waits for have no latency."""
         histogram = self.overhead.get(trigger)

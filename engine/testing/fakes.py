@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import field
+from functools import partial
 from typing import Any, ClassVar
 
 import anyio
@@ -20,16 +21,29 @@ from engine.core.function import Function
 from engine.core.invocation import Invocation, Result
 from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome, Status
+from engine.core.response_stream import DEFAULT_TYPE
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Binding, EventSource, Facts, Host, Sink, Workshop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """What a scripted environment does with one invocation: take `takes_s`, then report `result`."""
+    """What a scripted environment does with one invocation: take `takes_s`, then report `result`.
+
+    Attributes:
+        takes_s: Seconds before the result, or before the first piece.
+        result: What it ends with.
+        pieces: What it streams before, one piece after the other; None: it does not stream. A handler that
+            is held back writes its next piece when it may.
+        piece_s: Seconds between two pieces, and after the last one.
+        content_type: Of what it streams.
+    """
 
     takes_s: float = 0.0
     result: Result = field(default_factory=lambda: Result(Status.SUCCESS, b"null"))
+    pieces: Sequence[bytes] | None = None
+    piece_s: float = 0.0
+    content_type: str = DEFAULT_TYPE
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +76,10 @@ class ScriptedExecutor:
         """Perform the act for `invocation`."""
         self.commands.append(f"run {env_id} {invocation.event.request_id}")
         act = self.act(invocation)
-        timer = self.loop.call_later(act.takes_s, self._end, env_id, invocation, act.result)
+        if act.pieces is not None:
+            timer = self.loop.call_later(act.takes_s, self._begin, env_id, invocation, act)
+        else:
+            timer = self.loop.call_later(act.takes_s, self._end, env_id, invocation, act.result)
         self._alive[env_id][invocation] = timer
 
     def stop(self, env_id: int, /) -> None:
@@ -81,6 +98,23 @@ class ScriptedExecutor:
     def _fail(self, env_id: int, failure: InitFailure) -> None:
         del self._alive[env_id]
         self.facts.failed(env_id, failure, 0.0)
+
+    def _begin(self, env_id: int, invocation: Invocation, act: Act) -> None:
+        pieces = iter(act.pieces or ())
+        write = partial(self._write, env_id, invocation, act, pieces)
+        self.facts.began(invocation, act.content_type, write)
+        write()
+
+    def _write(self, env_id: int, invocation: Invocation, act: Act, pieces: Iterator[bytes]) -> None:
+        """Write the next piece; after the last one end."""
+        running = self._alive[env_id]
+        piece = next(pieces, None)
+        if piece is None:
+            result = act.result._replace(body=b"") if act.result.status is Status.SUCCESS else act.result
+            self._end(env_id, invocation, result)
+        elif self.facts.piece(invocation, piece):
+            write = partial(self._write, env_id, invocation, act, pieces)
+            running[invocation] = self.loop.call_later(act.piece_s, write)
 
     def _end(self, env_id: int, invocation: Invocation, result: Result) -> None:
         del self._alive[env_id][invocation]

@@ -384,6 +384,13 @@ class Recorder:
     def succeeded(self, invocation: Invocation, body: bytes, raw: bool = False, /) -> None:
         self.ended(invocation, Result(Status.SUCCESS, body, raw))
 
+    def began(self, invocation: Invocation, content_type: str, _resume: Callable[[], None], /) -> None:
+        self.facts.put_nowait(("began", invocation.env_id, content_type))
+
+    def piece(self, invocation: Invocation, data: bytes, /) -> bool:
+        self.facts.put_nowait(("piece", invocation.env_id, data))
+        return True
+
     def ended(self, invocation: Invocation, result: Result) -> None:
         self.facts.put_nowait(("ended", invocation.env_id, result.status.value))
 

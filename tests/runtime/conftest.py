@@ -50,6 +50,8 @@ class Runtime:
         act: Callable[[Invocation], Act] = lambda _: Act(takes_s=1.0),
         init: Callable[[int], float | InitFailure] = lambda _: 0.5,
         scaling: TokenBucket | None = None,
+        *,
+        limits_bandwidth: bool = False,
         **keys: object,
     ) -> Driver:
         function = Function(name, handler="a.b", **keys)
@@ -74,6 +76,7 @@ class Runtime:
             pool=self.pool,
             on_capacity_released=self.dispatcher.on_capacity_released,
             inits=self.inits,
+            limits_bandwidth=limits_bandwidth,
         )
         executor = ScriptedExecutor(facts=driver, loop=self.loop, act=act, init=init)
         driver.set_executor(executor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from io import BytesIO
 from typing import Final, cast
 
 from engine.core.engine_events import EngineEvent
@@ -36,11 +37,13 @@ class RelayedInvocation:
         channel: The environment that it is for.
         number: The engine's for it.
         request: The request frame.
+        streamed: What the handler has streamed so far, or None if it does not.
     """
 
-    __slots__ = ("channel", "number", "request")
+    __slots__ = ("channel", "number", "request", "streamed")
 
     def __init__(self, channel: int, number: int, request: bytes) -> None:  # the rest is the engine's
+        self.streamed: BytesIO | None = None
         self.channel = channel
         self.number = number
         self.request = request
@@ -122,10 +125,23 @@ class RemoteFacts:
         """See `Facts`."""
         self.ended(invocation, Result(Status.SUCCESS, body, raw))
 
+    def began(self, invocation: Invocation, _content_type: str, _resume: Callable[[], None], /) -> None:
+        """Collect a response that is streamed: over the network it goes as a whole."""
+        cast("RelayedInvocation", invocation).streamed = BytesIO()
+
+    def piece(self, invocation: Invocation, data: bytes, /) -> bool:
+        """Collect a piece; of what is too large no more than it takes to be so."""
+        streamed = cast("RelayedInvocation", invocation).streamed
+        if streamed is not None and streamed.tell() <= MAX_RESPONSE_BYTES:
+            streamed.write(data)
+        return True
+
     def ended(self, invocation: Invocation, result: Result) -> None:
         """See `Facts`. A result that nobody would be given is not sent."""
         relayed = cast("RelayedInvocation", invocation)
         status, body, raw, memory_mb, error_type = result
+        if relayed.streamed is not None and status is Status.SUCCESS:
+            body, raw = relayed.streamed.getvalue(), True
         if len(body) > MAX_RESPONSE_BYTES:
             status, body, raw = Status.ERROR, response_too_large_body(), False
         name = b"" if error_type is None else error_type.encode()[:255]

@@ -1,0 +1,150 @@
+"""One response that a handler streams: passed on as it comes, or collected; within its limits.
+
+Source: Lambda Developer Guide, "Response streaming for Lambda functions", "Bandwidth limits for response
+streaming". What a response that goes over the limit ends with is not on record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from io import BytesIO
+from typing import Final
+
+import orjson
+
+from engine.core.error_bodies import response_too_large_body, stream_too_large_body
+from engine.core.invocation import Invocation, Reply, Result
+from engine.core.outcome import Outcome, Status, collected
+from engine.core.payload_limits import (
+    FAST_STREAMED_BYTES,
+    MAX_RESPONSE_BYTES,
+    MAX_STREAMED_BYTES,
+    STREAMED_BYTES_PER_S,
+)
+from engine.core.response_stream import ResponseStream
+from engine.ports import Clock
+
+_SHORTEST_PAUSE_S: Final = 0.01
+
+
+class StreamedResponse:
+    """What has been streamed of one response.
+
+    Attributes:
+        sent: Bytes so far.
+        began_s: Engine clock when it began.
+    """
+
+    def __init__(
+        self,
+        invocation: Invocation,
+        content_type: str,
+        resume: Callable[[], None],
+        *,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        limits_bandwidth: bool,
+        ended: Callable[[StreamedResponse], None],
+    ) -> None:
+        """`ended` is called when the outcome of the invocation has been replied, however it ended."""
+        self.invocation = invocation
+        self.sent = 0
+        self.began_s = clock.now()
+        self._content_type = content_type
+        self._resume = resume
+        self._loop = loop
+        self._clock = clock
+        self._limits_bandwidth = limits_bandwidth
+        self._ended = ended
+        self._reply: Reply = invocation.reply
+        self._stream: ResponseStream | None = invocation.event.response_stream
+        self._whole = BytesIO()
+        self._is_too_large = False
+        self._has_ended = False
+        self._is_full = False  # the source takes nothing more for now
+        self._pause: asyncio.TimerHandle | None = None  # what the bandwidth asks for
+        if self._stream is not None:
+            self._stream.begin(content_type, self._drained)
+
+    def write(self, data: bytes) -> bool:
+        """Pass a piece on. False: nothing more for now."""
+        self.sent += len(data)
+        if self._is_too_large:
+            return True  # dropped: the function runs on
+        stream = self._stream
+        if stream is None:
+            if self.sent > MAX_RESPONSE_BYTES:
+                self._is_too_large = True
+                self._whole = BytesIO()
+            else:
+                self._whole.write(data)
+            return True
+        if self.sent > MAX_STREAMED_BYTES:
+            self._is_too_large = True
+            if self._is_full or self._pause is not None:  # whoever was told to wait need not any more
+                self._loop.call_soon(self._go_on)
+            self._cancel_pause()
+            self._is_full = False
+            stream.fail(stream_too_large_body())
+            return True
+        if not stream.write(data):
+            self._is_full = True
+        if self._limits_bandwidth and self.sent > FAST_STREAMED_BYTES:
+            self._wait_for_bandwidth()
+        return not self._is_full and self._pause is None
+
+    def result(self, result: Result) -> Result:
+        """What the invocation ends with, of which the executor tells `result`."""
+        if result.status is not Status.SUCCESS:
+            return result
+        if self._is_too_large:
+            body = response_too_large_body() if self._stream is None else stream_too_large_body()
+            return Result(Status.ERROR, body, max_memory_mb=result.max_memory_mb)
+        if self._stream is not None:
+            return result
+        body = self._whole.getvalue()
+        return result._replace(body=body, raw=not _is_json(body))
+
+    def reply(self, outcome: Outcome) -> None:
+        """Give the source the outcome: its response has ended."""
+        self._cancel_pause()
+        self._is_full, self._has_ended = False, True
+        if self._stream is None and outcome.status is Status.SUCCESS:
+            outcome = collected(outcome, self._content_type)
+        self._ended(self)
+        self._reply(outcome)
+
+    def _wait_for_bandwidth(self) -> None:
+        due_s = self.began_s + (self.sent - FAST_STREAMED_BYTES) / STREAMED_BYTES_PER_S
+        pause_s = due_s - self._clock.now()
+        if pause_s > _SHORTEST_PAUSE_S and self._pause is None:
+            self._pause = self._loop.call_later(pause_s, self._paused_long_enough)
+
+    def _paused_long_enough(self) -> None:
+        self._pause = None
+        if not self._is_full:
+            self._go_on()
+
+    def _drained(self) -> None:
+        if self._is_full:
+            self._is_full = False
+            if self._pause is None:
+                self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._has_ended:
+            self._resume()
+
+    def _cancel_pause(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        orjson.loads(body)
+    except ValueError:
+        return False
+    return True

@@ -184,6 +184,23 @@ _LATENCY: Final = PanelRow(
             unit=SHARE,
             width=8,
         ),
+        Panel(
+            "Time to first byte",
+            "From received to the first piece of a response that the handler streams.",
+            "timeseries",
+            (
+                Query(quantile(0.5, "engine_time_to_first_byte_seconds", by="function"), "{{function}} p50"),
+                Query(quantile(0.95, "engine_time_to_first_byte_seconds", by="function"), "{{function}} p95"),
+            ),
+            unit=SECONDS,
+        ),
+        Panel(
+            "Streamed",
+            "What handlers wrote a second into streamed responses that ended.",
+            "timeseries",
+            (Query(rate("engine_streamed_bytes_total", by="function"), "{{function}}"),),
+            unit=BYTES,
+        ),
     ),
 )
 

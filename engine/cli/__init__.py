@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "cost": "Price a month of invocations: Lambda, and what stands before and around it.",
     "dashboards": "Write what Grafana and Prometheus need to watch an engine: dashboards, jobs, rules.",
     "demo": "Start an engine with the example handlers, drive it from zero to 1,000 and back, and show it.",
+    "events": "Print an event of SOURCE, as the engine makes them; without one, list the sources.",
     "executions": "Look at durable executions of a running engine, and stop, pause, resume or delete them.",
     "invoke": "Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.",
     "load": "Drive functions in an open model, judge what came of it, and write a report.",

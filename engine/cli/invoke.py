@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import base64
-import os
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import click
@@ -18,6 +15,7 @@ import orjson
 
 from engine.app import Engine
 from engine.app.executions import Executions
+from engine.cli.event_option import event_option, payload_of, template_of
 from engine.cli.options import complain, configured, http_address, python_option, run, warn
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.config import Config, Listener
@@ -25,18 +23,19 @@ from engine.core.durable.values import MAX_EXECUTION_S
 from engine.core.function import DurableConfig
 from engine.errors import EngineError
 from engine.protocols.http.client import HttpConnection
+from engine.runtime.clock import SystemClock
+from engine.runtime.ids import request_ids
 from engine.runtime.output import StandardOutput
 from engine.runtime.platform import new_event_loop
 from engine.runtime.virtual_time import VirtualTimeLoop, virtual_platform
+from engine.sources.samples.common import EPOCH_S
 
 _FAILED = 1
-_INLINE: Final = re.compile(r'\s*([{["]|-?\d|(null|true|false)\s*$)')
-"""How a text begins that is the event itself, if it is not the name of a file."""
 
 
 @click.command("invoke", cls=TemplateCommand)
 @click.argument("function", metavar="FUNCTION")
-@click.option("--event", metavar="FILE|-", help="the event: a file, stdin, or JSON itself; default {}")
+@event_option("event", "the event")
 @click.option("--config", "path", metavar="FILE", help="run FUNCTION of this engine.toml or template.yaml")
 @template_options
 @click.option("--executor", metavar="NAME", help="auto, loop, thread, process, ...; not with --url")
@@ -70,8 +69,8 @@ def invoke(
     the end of its execution is waited for, and its timeline is on stderr too. Exit code 0, or 1 if the
     function failed, or 2 if it could not be run.
     """
-    payload = _payload(event)
     how = _How(virtual_time, seed, durable, _answers(callbacks))
+    payload = _payload(event, how)
     if seed is not None and not virtual_time:
         complain(["--seed needs --virtual-time"])
     if url is not None and how != _How():
@@ -92,21 +91,13 @@ def invoke(
     raise click.exceptions.Exit(_FAILED if failed else 0)
 
 
-def _payload(event: str | None) -> bytes:
-    if event is None:
-        return b"{}"
-    inline = _INLINE.match(event) is not None and not os.path.exists(event)
-    try:
-        if inline:
-            text = os.fsencode(event)
-        else:
-            text = sys.stdin.buffer.read() if event == "-" else Path(event).read_bytes()
-        orjson.loads(text)
-    except OSError as error:
-        complain([f"--event {event}: {error.strerror}"])
-    except orjson.JSONDecodeError as error:
-        complain([f"--event {event}: {'no such file, and ' if inline else ''}not JSON: {error}"])
-    return text
+def _payload(event: str | None, how: _How) -> bytes:
+    template = None if event is None else template_of(event)
+    if template is None:
+        return payload_of(event)
+    if how.virtual_time:
+        return orjson.dumps(template.event(0, EPOCH_S, str(how.seed or 0)))
+    return orjson.dumps(template.event(0, SystemClock().wall(), request_ids()()))
 
 
 def _here(

@@ -131,3 +131,16 @@ def test_a_function_may_tell_where_and_when_it_began():
 
     assert RequestOutcome(SUCCESS, began=("env-1", 4.5)) == telling.answer(reply(body=body))
     assert RequestOutcome(THROTTLED) == telling.answer(reply(429))
+
+
+def test_each_request_has_an_event_of_its_own_source():
+    """Its ids and time, and the number in the fields; the same number gives the same again."""
+    mix = Mix(source="sqs", fields={"body": {"n": "{n}"}, "queue": "orders"})
+    stream = Stream(send="invoke", function="f", events=(mix,))
+    one, other = (Sender("s", stream, URLS, seed=1, wall_s=1_000_000.0) for _ in range(2))
+    [first], [second] = (json.loads(one.request(number, 5.0).body)["Records"] for number in (0, 1))
+
+    assert one.request(1, 5.0) == other.request(1, 5.0)
+    assert ['{"n":"0"}', '{"n":"1"}'] == [first["body"], second["body"]]
+    assert first["messageId"] != second["messageId"]
+    assert "1000005000" == first["attributes"]["SentTimestamp"]

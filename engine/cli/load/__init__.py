@@ -39,9 +39,9 @@ _NEEDED: Final = ("locust", "hdrh")
 @click.option(
     "--event",
     "events",
-    metavar="FILE|DIR|JSON",
+    metavar="FILE|DIR|JSON|SOURCE",
     multiple=True,
-    help="what is sent; of several, each as often; default: {}",
+    help="what is sent; of several, each as often; SOURCE[:FIELD=VALUE,...]: see engine events; default: {}",
 )
 @click.option("--via", type=click.Choice(["invoke", "http", "queue", "bucket"]), help="default: invoke")
 @click.option("--path", "target", metavar="PATH", help="of HTTP requests; default: the function's route")

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from engine.cli.model_options import json_of, number, refuse, refuse_unused, take
+from engine.cli.event_option import Events, event_option, events_of
+from engine.cli.model_options import number, refuse, refuse_unused, take
 from engine.cli.options import http_address, run
 from engine.cli.replay.calls import Calls, InvokeApi
 from engine.cli.trace_options import trace_of, trace_options
@@ -33,7 +34,7 @@ _FAILED = 1
 )
 @click.option("--function", help="function of events that name none")
 @click.option("--to", help="function that gets every event, whatever it names")
-@click.option("--event", metavar="FILE", help="JSON of events that have no payload; default: {}")
+@event_option("event", "events that have no payload")
 @click.option("--asynchronous", is_flag=True, help="events, not requests: none waits for an answer")
 @click.option("--limit", type=click.IntRange(min=1), help="stop after this many events")
 @click.option(
@@ -52,12 +53,12 @@ def replay(context: click.Context, /, trace: str, url: str, *, as_json: bool, **
     """
     api = InvokeApi(*http_address(url), asynchronous=options["asynchronous"])
     calls = Calls(api, SystemClock(), asynchronous=options["asynchronous"], most=options["most"])
-    payload = b"{}" if options["event"] is None else json.dumps(json_of(options["event"])).encode()
+    payloads = events_of(options["event"])
     read_as = trace_of(trace, **take(options, "layout", "spread", "skip_wrong_lines"))
     if read_as.layout not in COUNTED:
         refuse_unused(context, "the trace has the moment of each call", "spread", "seed")
     try:
-        events = _Rows(read_as, options["seed"], options["to"], options["function"], payload)
+        events = _Rows(read_as, options["seed"], options["to"], options["function"], payloads)
     except TraceError as error:
         refuse([str(error)])
 
@@ -111,8 +112,10 @@ class _Rows:
         TraceError: The trace has to be sorted first, and cannot be read.
     """
 
-    def __init__(self, trace: Trace, seed: int, to: str | None, nameless: str | None, payload: bytes) -> None:
-        self._trace, self._to, self._nameless, self._payload = trace, to, nameless, payload
+    def __init__(
+        self, trace: Trace, seed: int, to: str | None, nameless: str | None, payloads: Events
+    ) -> None:
+        self._trace, self._to, self._nameless, self._payloads = trace, to, nameless, payloads
         self._wrong = WrongLines() if trace.skip else None
         self._sorted: Recorded | None = None
         if trace.layout != "events":
@@ -139,4 +142,6 @@ class _Rows:
             raise TraceError(
                 str(self._trace.file), row.line, "names no function: say which by --function or --to"
             )
-        return row._replace(function=function, payload=row.payload if row.payload != b"{}" else self._payload)
+        if row.payload != b"{}":
+            return row._replace(function=function)
+        return row._replace(function=function, payload=json.dumps(self._payloads()).encode())

@@ -12,6 +12,7 @@ from typing import Any, Final
 import click
 
 from engine.cli.durable_options import durable_of, durable_options
+from engine.cli.event_option import event_option
 from engine.cli.mapping_options import mapping_options, policy_of, send_batch_option
 from engine.cli.model_options import (
     OBJECTIVE_FAILED,
@@ -115,7 +116,7 @@ _MANY: Final = 1000
 )
 @click.option("--code", default=".", show_default=True, help="folder of the live handler")
 @variable_option
-@click.option("--event", metavar="FILE", help="JSON of its event; default: {}")
+@event_option("event", "its event")
 @click.option("--executor", default="process", show_default=True, help="what runs it, unless --config says")
 @click.option("--cpu", type=click.Choice(["lambda", "host"]), help="whose CPU it has; default: the host's")
 @click.option("--cold-start-ms", type=number(), default=0.0, help="added to each of its cold starts")

@@ -6,10 +6,11 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from engine.app import Engine
-from engine.cli.model_options import json_of, refuse
+from engine.cli.event_option import Events, events_of
+from engine.cli.model_options import refuse
 from engine.cli.options import run
 from engine.cli.tune.measure import Measured, watch
 from engine.core.function import Account, Function
@@ -28,11 +29,11 @@ class Live:
 
     Attributes:
         function: The handler with the limits of the simulation.
-        payload: The event of each invocation.
+        events: Gives the event of each invocation.
     """
 
     function: Function
-    payload: Any
+    events: Events
 
     def held(
         self, account: Account, at_s: Sequence[float], horizon_s: float
@@ -57,8 +58,8 @@ class Live:
     ) -> tuple[Measured, dict[str, float]]:
         done = asyncio.Event()
         async with asyncio.TaskGroup() as both:
-            watching = both.create_task(watch(self.function, self.payload, horizon_s / SAMPLES, done))
-            outcomes = await _send_all(self.function, account, at_s, self.payload)
+            watching = both.create_task(watch(self.function, self.events, horizon_s / SAMPLES, done))
+            outcomes = await _send_all(self.function, account, at_s, self.events)
             done.set()
         return watching.result(), figures(outcomes, horizon_s)
 
@@ -70,7 +71,7 @@ def live(function: Function, *, event: str | None, cold_start_ms: float) -> Live
         refuse([f"--cpu lambda: needs the process executor, not {made.executor}"])
     if cold_start_ms:
         made = replace(made, cold_start=cold_start_ms)
-    return Live(function=made, payload={} if event is None else json_of(event))
+    return Live(function=made, events=events_of(event))
 
 
 def figures(outcomes: Sequence[Outcome], horizon_s: float) -> dict[str, float]:
@@ -91,7 +92,7 @@ def figures(outcomes: Sequence[Outcome], horizon_s: float) -> dict[str, float]:
 
 
 async def _send_all(
-    function: Function, account: Account, at_s: Sequence[float], payload: Any
+    function: Function, account: Account, at_s: Sequence[float], events: Events
 ) -> list[Outcome]:
     clock = SystemClock()
     made = Engine(
@@ -106,5 +107,5 @@ async def _send_all(
         running = []
         for one_s in at_s:
             await asyncio.sleep(max(0.0, began_s + one_s - clock.now()))
-            running.append(calls.create_task(engine.invoke(function.name, payload)))
+            running.append(calls.create_task(engine.invoke(function.name, events())))
     return [task.result() for task in running]

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import click
 
+from engine.cli.event_option import Events, event_option, events_of
 from engine.cli.model_options import (
-    json_of,
     number,
     price_options,
     prices_of,
@@ -47,7 +47,7 @@ _SHORT: Final = 0.95
 @variable_option
 @click.option("--code", default=".", show_default=True, help="folder it is imported from")
 @python_option
-@click.option("--event", "path", metavar="FILE", help="JSON of the event; default: {}")
+@event_option("path", "the event")
 @click.option("--runs", type=click.IntRange(5, 10_000), default=30, show_default=True)
 @click.option(
     "--sizes", default=",".join(map(str, SIZES_MB)), show_default=True, help="memory sizes, MB, by commas"
@@ -90,7 +90,7 @@ def tune(context: click.Context, /, handler: str, path: str | None, *, as_json: 
     refuse_unused(context, "prices are of a million invocations, not of a month", "free_tier", "days")
     book = prices_of(options)
     sizes = sizes_of(options["sizes"])
-    payload = {} if path is None else json_of(path)
+    events = events_of(path)
     function = function_named(
         handler,
         options["config_path"],
@@ -101,8 +101,8 @@ def tune(context: click.Context, /, handler: str, path: str | None, *, as_json: 
     )
     probe = probe_of(function)
     try:
-        measured = run(profile(probe, payload, runs=options["runs"], speed=options["host_speed"]))
-        at_sizes = _runs_at(probe, payload, sizes, options) if options["cpu"] == "lambda" else {}
+        measured = run(profile(probe, events, runs=options["runs"], speed=options["host_speed"]))
+        at_sizes = _runs_at(probe, events, sizes, options) if options["cpu"] == "lambda" else {}
         found = tuned(
             measured,
             book,
@@ -135,7 +135,7 @@ def _priced(book: PriceBook, architecture: str, cold_percent: float) -> list[str
 
 
 def _runs_at(
-    probe: Function, payload: Any, sizes: Sequence[int], options: Mapping[str, Any]
+    probe: Function, events: Events, sizes: Sequence[int], options: Mapping[str, Any]
 ) -> dict[int, RunsAtSize]:
     """Runs at each size that this machine has CPUs for; tells on a terminal which one runs."""
     found = {}
@@ -143,7 +143,7 @@ def _runs_at(
     for place, size in enumerate(here, 1):
         if sys.stderr.isatty():
             click.echo(f"\r{size:,} MB ({place} of {len(here)}) ...   ", nl=False, err=True)
-        found[size] = run(runs_at(probe, payload, size, runs=options["runs"]))
+        found[size] = run(runs_at(probe, events, size, runs=options["runs"]))
     if sys.stderr.isatty():
         click.echo("\r" + " " * 40 + "\r", nl=False, err=True)
     return found

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from engine.app import Engine
+from engine.cli.event_option import Events
 from engine.core.function import Function
 from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome, Status
@@ -59,7 +60,7 @@ class Measured:
     startup: Empirical
 
 
-async def watch(function: Function, payload: Any, every_s: float, done: asyncio.Event) -> Measured:
+async def watch(function: Function, events: Events, every_s: float, done: asyncio.Event) -> Measured:
     """Invoke `function` once warm and once cold every so often, until `done` and at least five times.
 
     It is called beside a run under load, in an engine of its own: what else the machine does is in both.
@@ -73,10 +74,10 @@ async def watch(function: Function, payload: Any, every_s: float, done: asyncio.
     startup_s: list[float] = []
     async with Engine([warm, cold]) as engine:
         for _ in range(_WARM_UP):
-            await _invoke(engine, "warm", payload)
+            await _invoke(engine, "warm", events())
         while not done.is_set() or len(service_s) < _LEAST:
-            service_s.append((await _invoke(engine, "warm", payload)).duration_s)
-            startup_s.append((await _invoke(engine, "cold", payload)).queue_wait_s)
+            service_s.append((await _invoke(engine, "warm", events())).duration_s)
+            startup_s.append((await _invoke(engine, "cold", events())).queue_wait_s)
             await asyncio.sleep(max(every_s, _UNTIL_GONE_S))
     return Measured(service=empirical(service_s), startup=empirical(startup_s))
 
@@ -101,15 +102,15 @@ def probe_of(function: Function) -> Function:
     )
 
 
-async def profile(probe: Function, payload: Any, *, runs: int, speed: float) -> ServiceTime:
+async def profile(probe: Function, events: Events, *, runs: int, speed: float) -> ServiceTime:
     """How much of the handler's time is CPU, from `runs` warm invocations with a whole vCPU.
 
     Raises:
         HandlerFails: An invocation did not succeed.
     """
     async with Engine([replace(probe, cpu="host")]) as engine:
-        first = await _invoke(engine, "probe", payload)
-        outcomes = [await _invoke(engine, "probe", payload) for _ in range(runs + _WARM_UP)][_WARM_UP:]
+        first = await _invoke(engine, "probe", events())
+        outcomes = [await _invoke(engine, "probe", events()) for _ in range(runs + _WARM_UP)][_WARM_UP:]
     runs_seen = tuple(map(_seen, outcomes))
     init_cpu_s = orjson.loads(first.body)["init_cpu_s"]
     memory = [one.max_memory_mb for one in outcomes if one.max_memory_mb is not None]
@@ -133,7 +134,7 @@ class RunsAtSize(NamedTuple):
     given: float
 
 
-async def runs_at(probe: Function, payload: Any, memory_mb: int, *, runs: int) -> RunsAtSize:
+async def runs_at(probe: Function, events: Events, memory_mb: int, *, runs: int) -> RunsAtSize:
     """Warm invocations with the memory and the share of a CPU that Lambda gives this size.
 
     As many as `runs`, or at least five and as many as end within `_SIZE_S`.
@@ -146,10 +147,10 @@ async def runs_at(probe: Function, payload: Any, memory_mb: int, *, runs: int) -
     spent_s = 0.0
     async with Engine([function]) as engine:
         try:
-            await _invoke(engine, "probe", payload)
+            await _invoke(engine, "probe", events())
             while len(seen) < runs and (spent_s < _SIZE_S or len(seen) < _LEAST):
                 await asyncio.sleep(_PAUSE_S)
-                outcome = await _invoke(engine, "probe", payload)
+                outcome = await _invoke(engine, "probe", events())
                 spent_s += outcome.duration_s
                 seen.append(_seen(outcome))
         except HandlerFails as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
 from random import Random
@@ -41,13 +42,17 @@ class Reply(Protocol):
 class Sender:
     """Makes the requests of one stream, and judges their answers. The same number is the same request."""
 
-    def __init__(self, name: str, stream: Stream, urls: Mapping[str, str], seed: int) -> None:
+    def __init__(
+        self, name: str, stream: Stream, urls: Mapping[str, str], seed: int, wall_s: float = 0.0
+    ) -> None:
+        """`wall_s`: seconds since the Unix epoch at 0 of the monotonic clock."""
         self._name = name
         self._stream = stream
         self._seed = seed
         self._aws = urls.get("aws", "")
         self._weights = list(accumulate(mix.weight for mix in stream.events))
         self._bodies = [_body(mix) for mix in stream.events]
+        self._wall_s = wall_s
         self._headers = {**_JSON, **stream.headers}
         functions = f"{self._aws}/2015-03-31/functions/{quote(stream.function, safe='')}/invocations"
         self._url = urls["http"] + stream.target if stream.send == "http" else functions
@@ -73,11 +78,14 @@ class Sender:
             return answer._replace(began=_beginning(json.loads(reply.content)))
         return answer
 
-    def _plain(self, number: int, _: float) -> LoadRequest:
+    def _plain(self, number: int, intended_s: float) -> LoadRequest:
         index = self._chosen(number)
         method = self._stream.method if self._stream.send == "http" else "POST"
-        body = b"" if method in ("GET", "HEAD") else self._bodies[index]
+        body = b"" if method in ("GET", "HEAD") else self._bodies[index](self._place(number, intended_s))
         return LoadRequest(method, self._url, body, self._headers, self._stream.events[index].fails)
+
+    def _place(self, number: int, intended_s: float) -> _Place:
+        return _Place(number, self._wall_s + intended_s, f"{self._seed}/{self._name}")
 
     def _chosen(self, number: int) -> int:
         """Which of the events that request has."""
@@ -103,7 +111,7 @@ class Sender:
 
     def _message(self, number: int, intended_s: float) -> str:
         if self._stream.is_users:
-            return self._bodies[self._chosen(number)].decode()
+            return self._bodies[self._chosen(number)](self._place(number, intended_s)).decode()
         return json.dumps(self._record(number, intended_s))
 
     def _object(self, number: int, intended_s: float) -> LoadRequest:
@@ -111,7 +119,7 @@ class Sender:
             index = self._chosen(number)
             name = Path(self._stream.events[index].file).name or "event.json"
             url = f"{self._aws}/{self._stream.bucket}/{number}/{quote(name)}"
-            return LoadRequest("PUT", url, self._bodies[index], _TO_S3)
+            return LoadRequest("PUT", url, self._bodies[index](self._place(number, intended_s)), _TO_S3)
         record = self._record(number, intended_s)
         kind = "poison" if record["poison"] else "good"
         key = f"{self._name}/{kind}/{intended_s:.6f}/{number}"
@@ -126,8 +134,25 @@ class Sender:
         return Random(f"{self._seed}/{self._name}/{number}")
 
 
-def _body(mix: Mix) -> bytes:
-    return Path(mix.file).read_bytes() if mix.file else json.dumps(mix.event, separators=(",", ":")).encode()
+class _Place(NamedTuple):
+    """Of one request: its number, when it is due in seconds since the Unix epoch, and what salts its ids."""
+
+    number: int
+    at_s: float
+    salt: str
+
+
+def _body(mix: Mix) -> Callable[[_Place], bytes]:
+    """What gives the payload of each request."""
+    if mix.source:
+        template = import_module("engine.sources.samples.template").EventTemplate(mix.source, mix.fields)
+        return lambda place: _json(template.event(*place))
+    body = Path(mix.file).read_bytes() if mix.file else _json(mix.event)
+    return lambda _: body
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _beginning(document: dict[str, Any]) -> tuple[str, float]:

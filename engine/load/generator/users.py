@@ -178,7 +178,7 @@ def user_classes(plan: Plan, recorder: Recorder) -> dict[str, type[PlannedUser]]
         classes[name] = type(name, (kind,), {**attributes, "abstract": False, "fixed_count": 1})
 
     for index, (name, stream) in enumerate(plan.streams.items()):
-        sender = Sender(name, stream, plan.urls, plan.seed)
+        sender = Sender(name, stream, plan.urls, plan.seed, time.time() - time.monotonic())
         common = {"plan": plan, "recorder": recorder, "stream": name, "sender": sender}
         shaped = name in plan.profiles or name in plan.moments
         if shaped or any(name in stage.per_s or name in stage.at_once for stage in plan.stages):

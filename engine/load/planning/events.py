@@ -1,4 +1,4 @@
-"""What is sent: events from the command line, from files or from folders of files."""
+"""What is sent: events from the command line, from files, from folders of files, or samples of a source."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.load.planning.plan import Mix
+from engine.sources.samples.template import EventTemplate
 
 
 def events_of(texts: Sequence[str], *, whole_files: bool = False) -> tuple[Mix, ...]:
-    """Each text is a file, a folder of files or JSON itself; all of them are sent equally often.
+    """Each text is a file, a folder, JSON itself or a sample of a source; all are sent equally often.
 
     Args:
         texts: None is the event `{}`.
@@ -26,7 +27,11 @@ def events_of(texts: Sequence[str], *, whole_files: bool = False) -> tuple[Mix, 
 def _of(text: str, *, whole_files: bool) -> Iterator[Mix]:
     path = Path(text)
     if not _exists(path):
-        yield Mix(event=_inline(text))
+        template = EventTemplate.named(text)
+        if template is not None:
+            yield Mix(source=template.source, fields=template.fields)
+        else:
+            yield Mix(event=_inline(text))
         return
     files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
     if path.is_dir() and not whole_files:
@@ -50,7 +55,7 @@ def _inline(text: str) -> Any:
     except ValueError as error:
         if text.lstrip()[:1] in ("{", "[", '"'):
             raise ValueError(f"{text}: not JSON: {error}") from None
-        raise ValueError(f"{text}: no such file or folder, and not JSON") from None
+        raise ValueError(f"{text}: no such file or folder, not JSON, and no source (engine events)") from None
 
 
 def _read(file: Path) -> Any:

@@ -39,7 +39,14 @@ class DrivenFunction(NamedTuple):
     headers: Mapping[str, str] = {}
 
     def stream(self, send: Send, events: tuple[Mix, ...]) -> Stream:
-        """The requests of it."""
+        """The requests of it.
+
+        Raises:
+            ValueError: Samples of a source are not sent like that.
+        """
+        sample = next((one.source for one in events if one.source), None)
+        if sample is not None and send not in ("invoke", "sqs"):
+            raise ValueError(f"--event {sample}: the engine makes the event itself: --via invoke or queue")
         return Stream(
             send=send,
             function=self.name,

@@ -28,12 +28,16 @@ class Mix(FrozenTable):
     Attributes:
         event: The payload, as a JSON value.
         file: Path of a file whose bytes are the payload instead.
+        source: Name of a source, as `engine events` lists them: each request has an event of its own of it.
+        fields: What is set of that event, by name.
         weight: Its share is this divided by the sum of all weights.
         fails: The function is to fail at it. An answer that is none is what is wrong then.
     """
 
     event: Any = Field(default_factory=dict)
     file: str = ""
+    source: str = ""
+    fields: dict[str, Any] = Field(default_factory=dict)
     weight: int = Field(default=1, ge=1)
     fails: bool = False
 

@@ -162,3 +162,40 @@ def test_a_scenario_that_does_not_exist_is_one_clear_line(tmp_path):
     """No traceback."""
     with pytest.raises(LoadTestError, match=r"none\.toml"):
         load_scenario("none", tmp_path)
+
+
+SOURCES = """
+question = "Does it?"
+stages = [{ name = "one", seconds = 1, per_s = { orders = 1 } }]
+[streams.orders]
+send = "SEND"
+function = "orders"
+events = [{ source = "sqs", fields = FIELDS }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("send", "fields", "said"),
+    [
+        ("invoke", "{ quee = 'q' }", "streams.orders.events.0: sqs: no field 'quee', did you mean 'queue'?"),
+        ("invoke", "{ records = 0 }", "streams.orders.events.0: sqs: records: 0 is no whole number"),
+        ("http", "{}", 'streams.orders.events.0: a source goes with send = "invoke"'),
+    ],
+)
+def test_an_event_of_a_source_is_checked_when_the_scenario_is_read(tmp_path, send, fields, said):
+    """Not by the process that is to send it."""
+    (tmp_path / "own.toml").write_text(SOURCES.replace("SEND", send).replace("FIELDS", fields))
+
+    with pytest.raises(LoadTestError) as refused:
+        load_scenario("own", tmp_path)
+
+    assert f"own.toml: {said}" in str(refused.value)
+
+
+def test_an_event_of_a_source_has_fields_of_any_kind(tmp_path):
+    """Text, numbers and tables of TOML."""
+    fields = '{ body = { n = "{n}" }, records = 2, queue = "q" }'
+    (tmp_path / "own.toml").write_text(SOURCES.replace("SEND", "invoke").replace("FIELDS", fields))
+    [mix] = load_scenario("own", tmp_path).streams["orders"].events
+
+    assert ("sqs", {"body": {"n": "{n}"}, "records": 2, "queue": "q"}) == (mix.source, mix.fields)

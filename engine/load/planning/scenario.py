@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -14,6 +14,7 @@ from engine.load.errors import LoadTestError
 from engine.load.planning.frozen_table import FrozenTable
 from engine.load.planning.objectives import CallerObjectives
 from engine.load.planning.plan import Breaks, LoadStage, Stream
+from engine.sources.samples.template import EventTemplate
 
 _SHORTEST_S: Final = 1.0
 
@@ -175,9 +176,27 @@ def load_scenario(name: str, folder: Path = SCENARIOS) -> Scenario:
     """The scenario of that name. Raises `LoadTestError` with all mistakes of its file."""
     path = folder / f"{name}.toml"
     try:
-        return Scenario.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        scenario = Scenario.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         problems = [f"{path.name}: {'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         raise LoadTestError("\n".join(problems)) from None
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise LoadTestError(f"{path.name}: {error}") from None
+    if problems := list(_wrong_sources(scenario)):
+        raise LoadTestError("\n".join(f"{path.name}: {one}" for one in problems))
+    return scenario
+
+
+def _wrong_sources(scenario: Scenario) -> Iterator[str]:
+    """A line for each event that is to be made of a source, and cannot be."""
+    for name, stream in scenario.streams.items():
+        for place, mix in enumerate(stream.events):
+            if not mix.source:
+                continue
+            if stream.send != "invoke":
+                yield f'streams.{name}.events.{place}: a source goes with send = "invoke"'
+                continue
+            try:
+                EventTemplate(mix.source, mix.fields)
+            except ValueError as error:
+                yield f"streams.{name}.events.{place}: {error}"

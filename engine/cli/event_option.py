@@ -27,12 +27,12 @@ _INLINE: Final = re.compile(r'\s*([{["]|-?\d|(null|true|false)\s*$)')
 """How a text begins that is the event itself, if it is not the name of a file."""
 
 
-def event_option(name: str, what: str) -> Callable[[F], F]:
+def event_option(name: str, what: str, metavar: str = "FILE") -> Callable[[F], F]:
     """The option as the argument `name`; its help says that it is `what`."""
     return click.option(
         "--event",
         name,
-        metavar="FILE|JSON|SOURCE",
+        metavar=metavar,
         help=f"{what}: file, - (stdin), JSON, or or SOURCE[:FIELD=VALUE,...] of engine events; default: {{}}",
     )
 

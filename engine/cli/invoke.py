@@ -35,7 +35,7 @@ _FAILED = 1
 
 @click.command("invoke", cls=TemplateCommand)
 @click.argument("function", metavar="FUNCTION")
-@event_option("event", "the event")
+@event_option("event", "the event", "FILE|-")
 @click.option("--config", "path", metavar="FILE", help="run FUNCTION of this engine.toml or template.yaml")
 @template_options
 @click.option("--executor", metavar="NAME", help="auto, loop, thread, process, ...; not with --url")

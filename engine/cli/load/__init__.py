@@ -39,7 +39,7 @@ _NEEDED: Final = ("locust", "hdrh")
 @click.option(
     "--event",
     "events",
-    metavar="FILE|DIR|JSON|SOURCE",
+    metavar="FILE|DIR|JSON",
     multiple=True,
     help="what is sent; of several, each as often; SOURCE[:FIELD=VALUE,...]: see engine events; default: {}",
 )

@@ -81,11 +81,11 @@ class Sender:
     def _plain(self, number: int, intended_s: float) -> LoadRequest:
         index = self._chosen(number)
         method = self._stream.method if self._stream.send == "http" else "POST"
-        body = b"" if method in ("GET", "HEAD") else self._bodies[index](self._place(number, intended_s))
+        body = b"" if method in ("GET", "HEAD") else self._bodies[index](self._moment(number, intended_s))
         return LoadRequest(method, self._url, body, self._headers, self._stream.events[index].fails)
 
-    def _place(self, number: int, intended_s: float) -> _Place:
-        return _Place(number, self._wall_s + intended_s, f"{self._seed}/{self._name}")
+    def _moment(self, number: int, intended_s: float) -> _Moment:
+        return _Moment(number, self._wall_s + intended_s, f"{self._seed}/{self._name}")
 
     def _chosen(self, number: int) -> int:
         """Which of the events that request has."""
@@ -111,7 +111,7 @@ class Sender:
 
     def _message(self, number: int, intended_s: float) -> str:
         if self._stream.is_users:
-            return self._bodies[self._chosen(number)](self._place(number, intended_s)).decode()
+            return self._bodies[self._chosen(number)](self._moment(number, intended_s)).decode()
         return json.dumps(self._record(number, intended_s))
 
     def _object(self, number: int, intended_s: float) -> LoadRequest:
@@ -119,7 +119,7 @@ class Sender:
             index = self._chosen(number)
             name = Path(self._stream.events[index].file).name or "event.json"
             url = f"{self._aws}/{self._stream.bucket}/{number}/{quote(name)}"
-            return LoadRequest("PUT", url, self._bodies[index](self._place(number, intended_s)), _TO_S3)
+            return LoadRequest("PUT", url, self._bodies[index](self._moment(number, intended_s)), _TO_S3)
         record = self._record(number, intended_s)
         kind = "poison" if record["poison"] else "good"
         key = f"{self._name}/{kind}/{intended_s:.6f}/{number}"
@@ -134,7 +134,7 @@ class Sender:
         return Random(f"{self._seed}/{self._name}/{number}")
 
 
-class _Place(NamedTuple):
+class _Moment(NamedTuple):
     """Of one request: its number, when it is due in seconds since the Unix epoch, and what salts its ids."""
 
     number: int
@@ -142,11 +142,11 @@ class _Place(NamedTuple):
     salt: str
 
 
-def _body(mix: Mix) -> Callable[[_Place], bytes]:
+def _body(mix: Mix) -> Callable[[_Moment], bytes]:
     """What gives the payload of each request."""
     if mix.source:
         template = import_module("engine.sources.samples.template").EventTemplate(mix.source, mix.fields)
-        return lambda place: _json(template.event(*place))
+        return lambda moment: _json(template.event(*moment))
     body = Path(mix.file).read_bytes() if mix.file else _json(mix.event)
     return lambda _: body
 

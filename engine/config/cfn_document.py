@@ -9,6 +9,7 @@ from engine.config.problems import Place, dotted
 from engine.config.templates.event_sources import BUCKET_KEYS, EVENT_KEYS, QUEUE_KEYS
 from engine.config.templates.functions import KEYS
 from engine.config.templates.reading import TemplateReading, TemplateRoute
+from engine.config.templates.stream_sources import STREAM_KEYS, TABLE_KEYS
 
 _EVENT_KEYS: Final[Mapping[str, str]] = {
     "method": "Method",
@@ -20,6 +21,8 @@ _OUR_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "functions": KEYS,
     "queues": QUEUE_KEYS,
     "buckets": BUCKET_KEYS,
+    "streams": STREAM_KEYS,
+    "tables": TABLE_KEYS,
 }
 
 

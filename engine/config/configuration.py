@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cache
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from engine.config.limits import limit_warnings, provisioned_problems, total_pro
 from engine.config.listeners import EXPOSES, FULL_CONSOLE_EXPOSES, Listener
 from engine.config.problems import Place, Problem, dotted, refuse, show, validated
 from engine.config.programs import program_problems
-from engine.config.resources import RESOURCE_TABLES, Resources, destinations, resources
+from engine.config.resources import RESOURCE_TABLES, EventSettings, Resources, destinations, resources
 from engine.config.settings import (
     FUNCTION_NAME,
     FUNCTION_NAME_RULE,
@@ -155,6 +155,11 @@ class _Events:
     function: str
     found: list[tuple[type[Any], str, SettingsModel, str | None, int]]
 
+    def settings(self) -> Iterator[EventSettings]:
+        """Those of each."""
+        for _, _, settings, _, number in self.found:
+            yield EventSettings(("functions", self.function, "events", number), settings)
+
 
 def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
     """Check `document` (the tables of engine.toml, parsed) as a whole.
@@ -181,7 +186,9 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
     findings = examined({function.name: function for function in functions}, events)
     problems += [problem for problem, refused in findings if refused]
     notes = tuple(f"{origin.spell(place)}: {text}" for (place, text), refused in findings if not refused)
-    known = resources(document, functions, engine.account() if engine is not None else Account(), problems)
+    of_events = [one for of_function in events for one in of_function.settings()]
+    account = engine.account() if engine is not None else Account()
+    known = resources(document, functions, of_events, account, problems)
     cluster = _cluster(document, origin, problems)
     if engine is not None:
         problems += _listener_problems(engine, origin.listen)
@@ -206,7 +213,7 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
         cpu=engine.cpu,
         reload_patterns=engine.reload_patterns,
         console=engine.console,
-        warnings=(*origin.warnings, *_warnings(engine, functions, origin), *notes),
+        warnings=(*origin.warnings, *_warnings(engine, functions, of_events, origin), *notes),
         observers=engine.observers,
         push_metrics=engine.push_metrics,
         hosts=engine.hosts,
@@ -453,7 +460,12 @@ def _bindings(functions: Mapping[str, Function], events: list[_Events]) -> Mappi
     return MappingProxyType({key: tuple(bindings) for key, bindings in grouped.items()})
 
 
-def _warnings(engine: EngineSettings, functions: tuple[Function, ...], origin: DocumentOrigin) -> list[str]:
+def _warnings(
+    engine: EngineSettings,
+    functions: tuple[Function, ...],
+    events: Sequence[EventSettings],
+    origin: DocumentOrigin,
+) -> list[str]:
     exposed = {**EXPOSES, "admin": FULL_CONSOLE_EXPOSES} if engine.console == "full" else EXPOSES
     warnings = [
         f"{origin.spell(('engine', name))}: {engine.listeners[name]} exposes {exposed[name]} "
@@ -469,16 +481,19 @@ def _warnings(engine: EngineSettings, functions: tuple[Function, ...], origin: D
     spelled = origin.spell(("engine", "concurrency_limit"))
     warnings += [f"{spelled}: {line}" for line in limit_warnings(engine.concurrency_limit, functions)]
     warnings += function_warnings(functions, origin.spell)
-    return warnings + _destination_warnings(engine, functions, origin)
+    return warnings + _destination_warnings(engine, functions, events, origin)
 
 
 def _destination_warnings(
-    engine: EngineSettings, functions: tuple[Function, ...], origin: DocumentOrigin
+    engine: EngineSettings,
+    functions: tuple[Function, ...],
+    events: Sequence[EventSettings],
+    origin: DocumentOrigin,
 ) -> list[str]:
     """What nothing can be handed to, as far as it can be told before the engine runs."""
     names = [function.name for function in functions]
     warnings = []
-    for place, target in destinations(functions, engine.account()):
+    for place, target in destinations(functions, events, engine.account()):
         name = target.resource.removeprefix("function:").partition(":")[0]
         if target.service == "lambda" and name not in names:
             hint = did_you_mean(name, names)

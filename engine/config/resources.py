@@ -1,8 +1,8 @@
-"""The tables `[queues.NAME]`, `[buckets.NAME]` and `[s3]`: what functions are fed from, and write to."""
+"""Tables of what functions are fed from and write to: queues, buckets, streams, DynamoDB tables, `[s3]`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
@@ -12,13 +12,16 @@ from engine.core.destinations import ArnParts, expanded, target_of
 from engine.core.function import Account, Function
 from engine.core.late_dataclass import dataclass
 from engine.core.table import SettingsTable
+from engine.services.partner.settings import STREAM_NAME, TABLE_NAME, DataStreamSettings, TableSettings
 from engine.services.s3.bucket_names import bucket_problem
 from engine.services.s3.settings import BucketSettings, S3Settings
 from engine.services.sqs.settings import QUEUE_NAME, QUEUE_NAME_RULE, QueueSettings, queue_problems
 
 Model = TypeVar("Model", bound=SettingsTable)
 
-RESOURCE_TABLES: Final = ("queues", "buckets", "s3")
+RESOURCE_TABLES: Final = ("queues", "buckets", "streams", "tables", "s3")
+_STREAM_KEYS: Final[Mapping[str, str]] = {"kinesis": "stream", "dynamodb": "table"}
+"""Types of events that read streams, and the key that names what they read."""
 _DESTINATIONS: Final = ("on_success", "on_failure", "dead_letter_queue")
 
 
@@ -28,25 +31,43 @@ class Resources:
 
     Attributes:
         queues, buckets: By name: those with a table, and those that functions have as destinations.
+        streams, tables: By name: what the partner is to have.
         s3: `[s3]`.
     """
 
     queues: Mapping[str, QueueSettings] = field(default_factory=dict)
     buckets: Mapping[str, BucketSettings] = field(default_factory=dict)
+    streams: Mapping[str, DataStreamSettings] = field(default_factory=dict)
+    tables: Mapping[str, TableSettings] = field(default_factory=dict)
     s3: S3Settings = field(default_factory=S3Settings)
 
 
+class EventSettings(NamedTuple):
+    """The settings of one event, and where it stands."""
+
+    place: Place
+    settings: Any
+
+
 class Destination(NamedTuple):
-    """Where a function's asynchronous events go: the key that says so, and what it names."""
+    """Where events go: the key of a function or of an event that says so, and what it names."""
 
     place: Place
     target: ArnParts
 
 
 def resources(
-    document: Mapping[str, Any], functions: tuple[Function, ...], account: Account, problems: list[Problem]
+    document: Mapping[str, Any],
+    functions: tuple[Function, ...],
+    events: Iterable[EventSettings],
+    account: Account,
+    problems: list[Problem],
 ) -> Resources:
-    """Read the tables; what is wrong is added to `problems`. A destination without a table has defaults."""
+    """Read the tables; what is wrong is added to `problems`.
+
+    A destination without a table has defaults, and so has a Kinesis stream that an event names.
+    """
+    events = tuple(events)
     queues = _named(QueueSettings, document, "queues", problems)
     problems += [Problem(("queues", *place), sentence) for place, sentence in queue_problems(queues)]
     buckets = _named(BucketSettings, document, "buckets", problems)
@@ -58,7 +79,7 @@ def resources(
     s3 = validated(S3Settings, _table(document, ("s3",), problems), ("s3",), problems)
     for settings in buckets.values():
         queues |= {rule.queue: QueueSettings() for rule in settings.notifications if rule.queue not in queues}
-    for place, target in destinations(functions, account):
+    for place, target in destinations(functions, events, account):
         if target.service == "sqs" and QUEUE_NAME.fullmatch(target.resource) is None:
             problems.append(Problem(place, f"the name of a queue {QUEUE_NAME_RULE}"))
         elif target.service == "sqs":
@@ -67,19 +88,67 @@ def resources(
             problems.append(Problem(place, f"a bucket's name {wrong} (AWS)"))
         elif target.service == "s3":
             buckets.setdefault(target.resource, BucketSettings())
+    streams, tables = _of_partner(document, events, account, problems)
     return Resources(
-        queues=MappingProxyType(queues), buckets=MappingProxyType(buckets), s3=s3 or S3Settings()
+        queues=MappingProxyType(queues),
+        buckets=MappingProxyType(buckets),
+        streams=MappingProxyType(streams),
+        tables=MappingProxyType(tables),
+        s3=s3 or S3Settings(),
     )
 
 
-def destinations(functions: tuple[Function, ...], account: Account) -> Iterator[Destination]:
-    """All that functions name as destinations in this region and account, or in none, as buckets are."""
-    for function in functions:
-        for key in _DESTINATIONS:
-            text = getattr(function, key)
-            target = None if text is None else target_of(expanded(text, account))
-            if target is not None and target[1:3] in ((account.region, account.account_id), ("", "")):
-                yield Destination(("functions", function.name, key), target)
+def _of_partner(
+    document: Mapping[str, Any], events: Iterable[EventSettings], account: Account, problems: list[Problem]
+) -> tuple[dict[str, DataStreamSettings], dict[str, TableSettings]]:
+    """Streams and tables. What an event reads elsewhere is none of the partner's."""
+    streams = _named(DataStreamSettings, document, "streams", problems)
+    tables = _named(TableSettings, document, "tables", problems)
+    problems += [
+        Problem((kind, name), f"the name must be {length} of the characters a-z A-Z 0-9 _ . - (AWS)")
+        for kind, names, pattern, length in (
+            ("streams", streams, STREAM_NAME, "1 to 128"),
+            ("tables", tables, TABLE_NAME, "3 to 255"),
+        )
+        for name in names
+        if pattern.fullmatch(name) is None
+    ]
+    for place, settings in events:
+        kind = getattr(settings, "type", None)
+        if kind not in _STREAM_KEYS or not _is_here(settings, account):
+            continue
+        name = settings.stream_name
+        if kind == "kinesis":
+            streams.setdefault(name, DataStreamSettings())
+        elif name in tables and tables[name].stream is None:
+            problems.append(
+                Problem((*place, "table"), f"table {name!r} has no stream: its key stream says so")
+            )
+    return streams, tables
+
+
+def _is_here(settings: Any, account: Account) -> bool:
+    """Whether an event reads a stream of the partner, in this region and account."""
+    if settings.endpoint_url is not None or settings.region not in (None, account.region):
+        return False
+    target = target_of(getattr(settings, _STREAM_KEYS[settings.type]))
+    return target is None or target[1:3] == (account.region, account.account_id)
+
+
+def destinations(
+    functions: Iterable[Function], events: Iterable[EventSettings], account: Account
+) -> Iterator[Destination]:
+    """All destinations that functions and events name in this region and account, or in none, as buckets."""
+    named: list[tuple[Place, Any]] = [
+        (("functions", function.name, key), getattr(function, key))
+        for function in functions
+        for key in _DESTINATIONS
+    ]
+    named += [((*place, "on_failure"), getattr(settings, "on_failure", None)) for place, settings in events]
+    for place, text in named:
+        target = None if not isinstance(text, str) else target_of(expanded(text, account))
+        if target is not None and target[1:3] in ((account.region, account.account_id), ("", "")):
+            yield Destination(place, target)
 
 
 def _named(

@@ -90,7 +90,7 @@ Resources:
     Condition: IsProd
     Properties: {Handler: nothing.handler}
   Table:
-    Type: AWS::DynamoDB::Table
+    Type: AWS::DynamoDB::GlobalTable
 """
 
 PLAIN = """{
@@ -230,7 +230,7 @@ def test_a_plain_cloudformation_template_in_json_is_read_too(template, project):
     assert ("Hello", str(project / "src"), 512) == (hello.name, hello.code, hello.memory_mb)
     assert ({"MODE": "a-y"}, {"team": "shop"}) == (hello.environment, hello.tags)
     assert (
-        "Resources.Mapping: mappings of anything but queues are not supported, left out",
+        "Resources.Mapping: mappings of anything but queues and streams are not supported, left out",
         "Resources.Hello.Properties.Role: not checked here: handlers may do everything",
     ) == config.warnings
     assert "$default" == config.bindings["http"][0].settings.path
@@ -542,7 +542,7 @@ Resources:
             ScheduleExpressionTimezone: Europe/Berlin
             State: DISABLED
         Elsewhere: {Type: SQS, Properties: {Queue: !ImportValue other-queue}}
-        Stream: {Type: Kinesis, Properties: {Stream: x}}
+        Stream: {Type: MSK, Properties: {Stream: x}}
 """
 
 
@@ -611,7 +611,7 @@ def test_events_from_elsewhere_are_left_out_and_named(template):
     at = "Resources.F.Properties.Events"
     assert {
         f"{at}.Elsewhere: left out: it is from something that is known only once deployed",
-        f"{at}.Stream: events of type Kinesis are not supported, left out",
+        f"{at}.Stream: events of type MSK are not supported, left out",
         "Resources.Orders.Properties.KmsMasterKeyId: not supported here, ignored",
     } == set(load_config(template(SOURCES)).warnings)
 

@@ -117,10 +117,10 @@ def test_a_resource_of_a_kind_that_is_not_read_is_one_warning(warnings, kind):
     ],
 )
 def test_whatever_names_a_function_is_told_and_whatever_does_not_is_none_of_ours(warnings, reference):
-    """A table, say, is what handlers use; an alarm on a function is something that will not be there."""
+    """A parameter, say, is what handlers use; an alarm on a function is something that will not be there."""
     document = parse("http.yaml", HTTP.read_text())
     document["Resources"]["Alarm"] = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"A": [reference]}}
-    document["Resources"]["Table"] = {"Type": "AWS::DynamoDB::Table", "Properties": {"A": 1}}
+    document["Resources"]["Kept"] = {"Type": "AWS::SSM::Parameter", "Properties": {"A": 1}}
 
     assert ["Resources.Alarm: AWS::CloudWatch::Alarm is not supported here, left out"] == warnings(document)
 

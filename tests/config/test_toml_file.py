@@ -293,7 +293,12 @@ WHOLE = [
     (FUNCTION + "[function.g]", ["function: unknown key, did you mean 'functions'?"]),
     (
         FUNCTION + "[topics.t]",
-        ["topics: unknown key (known: engine, functions, cluster, ray, queues, buckets, s3)"],
+        [
+            (
+                "topics: unknown key "
+                "(known: engine, functions, cluster, ray, queues, buckets, streams, tables, s3)"
+            )
+        ],
     ),
     (
         '[functions."a b"]\nhandler = "handlers.hello.handler"',

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import orjson
 
-from engine.config.templates.table import plain
-
-Table = dict[str, Any]
+from engine.config.problems import Problem
+from engine.config.templates.picking import Table, at, items, picked, tags_of
+from engine.config.templates.stream_sources import STREAM_EVENT_KEYS, dynamodb_event, kinesis_event
+from engine.config.templates.table import TemplateTable, plain
 
 EVENT_KEYS: Final[Mapping[str, str]] = {
     "queue": "Queue",
@@ -31,6 +32,7 @@ EVENT_KEYS: Final[Mapping[str, str]] = {
     "input": "Input",
     "name": "Name",
     "enabled": "Enabled",
+    **STREAM_EVENT_KEYS,
 }
 """Our key of an event to the template's property."""
 
@@ -70,30 +72,15 @@ _CORS_KEYS: Final[Mapping[str, str]] = {
 }
 
 
-def at(table: Any, path: str) -> Any:
-    """What stands at `path` (`A.B.C`); None if it is not there. Numbers may be text, as in CloudFormation."""
-    for key in path.split("."):
-        table = table.get(key) if isinstance(table, Mapping) else None
-    if isinstance(table, str) and table.isascii() and table.isdigit() and len(table) < 20:
-        return int(table)
-    return table
-
-
-def picked(table: Any, keys: Mapping[str, str]) -> Table:
-    """Our keys with what `table` has for them; what it does not have is left out."""
-    found = {key: plain(at(table, path)) for key, path in keys.items()}
-    return {key: value for key, value in found.items() if value is not None}
-
-
 # ---------------------------------------------------------------- events
 
 
 def _sqs(settings: Mapping[str, Any]) -> Table:
     keys = ("queue", "batch_size", "maximum_batching_window_s", "maximum_concurrency", "enabled")
     event: Table = {"type": "sqs", **picked(settings, {key: EVENT_KEYS[key] for key in keys})}
-    if "ReportBatchItemFailures" in _list(settings.get("FunctionResponseTypes")):
+    if "ReportBatchItemFailures" in items(settings.get("FunctionResponseTypes")):
         event["report_batch_item_failures"] = True
-    filters = [at(pattern, "Pattern") for pattern in _list(at(settings, "FilterCriteria.Filters"))]
+    filters = [at(pattern, "Pattern") for pattern in items(at(settings, "FilterCriteria.Filters"))]
     if filters:
         event["filters"] = filters
     pollers = picked(
@@ -107,13 +94,13 @@ def _sqs(settings: Mapping[str, Any]) -> Table:
 def _s3(settings: Mapping[str, Any]) -> Table:
     event: Table = {"type": "s3", **picked(settings, {"bucket": "Bucket"}), **_filters(settings)}
     if "Events" in settings:
-        event["events"] = plain(_list(settings["Events"]))
+        event["events"] = plain(items(settings["Events"]))
     return event
 
 
 def _filters(settings: Any) -> Table:
     """Prefix and suffix of `Filter.S3Key.Rules`."""
-    rules = _list(at(settings, "Filter.S3Key.Rules"))
+    rules = items(at(settings, "Filter.S3Key.Rules"))
     return {str(at(rule, "Name")).lower(): at(rule, "Value") for rule in rules}
 
 
@@ -144,19 +131,29 @@ def _json(text: Any) -> Any:
         return text
 
 
-def _list(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
-
-
 EVENTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Table]]] = {
     "SQS": _sqs,
     "S3": _s3,
     "Schedule": _rule,
     "ScheduleV2": _scheduler,
+    "Kinesis": kinesis_event,
+    "DynamoDB": dynamodb_event,
 }
 """Types of events, and what makes ours of their properties."""
+
+SOURCE_KEYS: Final[Mapping[str, str]] = {"SQS": "queue", "Kinesis": "stream", "DynamoDB": "table"}
+"""Of those that are mappings: our key that names the source."""
+_REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
+    "Kinesis": ("StartingPosition",),
+    "DynamoDB": ("StartingPosition",),
+}
+"""What AWS has no default for, and we have."""
+
+
+def missing(kind: str, properties: TemplateTable) -> list[Problem]:
+    """A problem for each property that an event of that type needs and has not."""
+    needed = _REQUIRED.get(kind, ())
+    return [Problem((*properties.place, key), "is required") for key in needed if key not in properties]
 
 
 # ---------------------------------------------------------------- queues and buckets
@@ -175,14 +172,6 @@ def queue_table(properties: Mapping[str, Any]) -> Table:
     return table
 
 
-def tags_of(properties: Mapping[str, Any]) -> Table:
-    """`tags`, of a list of Key and Value."""
-    tags = plain(properties.get("Tags"))
-    if not isinstance(tags, list) or not all(isinstance(tag, Mapping) and "Key" in tag for tag in tags):
-        return {} if tags is None else {"tags": tags}
-    return {"tags": {str(tag["Key"]): str(tag.get("Value", "")) for tag in tags}}
-
-
 def bucket_table(properties: Mapping[str, Any]) -> Table:
     """`[buckets.NAME]`. Notifications to functions are `Events` of these."""
     table: Table = tags_of(properties)
@@ -191,17 +180,17 @@ def bucket_table(properties: Mapping[str, Any]) -> Table:
     bridge = at(properties, "NotificationConfiguration.EventBridgeConfiguration")
     if bridge is not None and at(bridge, "EventBridgeEnabled") not in (False, "false"):
         table["eventbridge"] = True
-    notifications = _list(at(properties, "NotificationConfiguration.QueueConfigurations"))
+    notifications = items(at(properties, "NotificationConfiguration.QueueConfigurations"))
     if notifications:
         table["notifications"] = [
             {
                 "queue": str(at(notification, "Queue")).rpartition(":")[2],
-                "events": plain(_list(at(notification, "Event"))),
+                "events": plain(items(at(notification, "Event"))),
                 **_filters(notification),
             }
             for notification in notifications
         ]
-    rules = _list(at(properties, "CorsConfiguration.CorsRules"))
+    rules = items(at(properties, "CorsConfiguration.CorsRules"))
     if rules:
         table["cors"] = [picked(rule, _CORS_KEYS) for rule in rules]
     return table

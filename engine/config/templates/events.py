@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from engine.config.problems import Place, Problem, show
-from engine.config.templates.event_sources import EVENTS
+from engine.config.templates.event_sources import EVENTS, missing
 from engine.config.templates.reading import FunctionDraft, Template, TemplateRoute
 from engine.config.templates.routes import implicit_api
 from engine.config.templates.table import TemplateTable, is_table, plain
@@ -50,6 +50,7 @@ def _read(event: object, place: Place, draft: FunctionDraft, template: Template)
             reading.warn(place, "left out: it is from something that is known only once deployed")
             reading.left_out.append(inner)
             return
+        reading.problems += missing(kind, settings)
         reading.add_event(draft, found, inner, draft.alias)
     else:
         template.leave_out(place, f"events of type {kind} are not supported, left out")

@@ -14,9 +14,10 @@ from typing import Any, Final
 from engine.config.problems import Place, Problem, show
 from engine.config.settings import LOG_GROUP
 from engine.config.templates.cors import http_cors
-from engine.config.templates.event_sources import ASYNC_KEYS, at, picked
+from engine.config.templates.event_sources import ASYNC_KEYS
 from engine.config.templates.events import read_events
 from engine.config.templates.intrinsics import any_text, text
+from engine.config.templates.picking import at, picked
 from engine.config.templates.reading import FunctionDraft, Template, TemplateUrl
 from engine.config.templates.table import TemplateTable, is_table, plain
 from engine.core.variables import log_variables

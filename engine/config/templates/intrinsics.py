@@ -33,6 +33,7 @@ _VARIABLE = re.compile(r"\$\{(!?)([^}]*)\}")
 _DYNAMIC = re.compile(r"\{\{resolve:[^}]*\}\}")
 _LOOP: Final = "Fn::ForEach::"
 _NAME_KEYS: Final = ("TableName", "TopicName", "Name")
+_ATTRIBUTES: Final = ("Arn", "QueueName", "StreamArn")
 _REF_IS_ID: Final = ("AWS::ApiGateway", "AWS::Serverless::Api", "AWS::Serverless::HttpApi", "AWS::Lambda::Ev")
 """Beginnings of types whose `Ref` is an id that AWS draws, whatever their name."""
 
@@ -313,11 +314,16 @@ class Resolver:
         kind = _kind(self.resources.get(logical))
         if kind in ("AWS::Lambda::Alias", "AWS::Lambda::Version") and attribute.endswith("Arn"):
             return self._reference(logical)
-        service = KINDS[kind].service if kind in KINDS else None
-        if service is None or attribute not in ("Arn", "QueueName"):
+        known = KINDS.get(kind)
+        if known is None or known.service is None or attribute not in _ATTRIBUTES:
             raise _Unknown(f"{logical}.{attribute}")
         name = self.physical_name(logical)
-        return expanded(f"{service}:{name}", self._account) if attribute == "Arn" else name
+        arn = expanded(f"{known.service}:{known.resource}{name}", self._account)
+        if attribute == "StreamArn":
+            if known.service != "dynamodb":
+                raise _Unknown(f"{logical}.{attribute}")
+            return f"{arn}/stream/{STACK_NAME}"  # the time at its end is known once there is the table
+        return arn if attribute == "Arn" else name
 
     def _sub(self, argument: Any, place: Place, depth: int) -> str:
         template, raw = (argument, {}) if isinstance(argument, str) else argument

@@ -12,17 +12,23 @@ FUNCTION_TYPES: Final = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 LAYER_TYPES: Final = ("AWS::Serverless::LayerVersion", "AWS::Lambda::LayerVersion")
 QUEUE: Final = "AWS::SQS::Queue"
 BUCKET: Final = "AWS::S3::Bucket"
+DATA_STREAM: Final = "AWS::Kinesis::Stream"
+TABLE_TYPES: Final = ("AWS::DynamoDB::Table", "AWS::Serverless::SimpleTable")
 
 _SHORTEST: Final = 3
 _LONGEST: Final = 63
 
 
 class Kind(NamedTuple):
-    """A type of resource that has a name here: the property that gives it, and its service, for ARNs."""
+    """A type of resource that has a name here: the property that gives it, and its service, for ARNs.
+
+    `resource` is what stands before the name in an ARN.
+    """
 
     name_key: str
     service: str | None
     made_up: Callable[[str, Mapping[str, Any]], str]
+    resource: str = ""
 
 
 def valid_name(words: str) -> str:
@@ -54,9 +60,15 @@ def _bucket_name(logical: str, _: Mapping[str, Any]) -> str:
     return logical.lower() if len(logical) >= _SHORTEST else valid_name(logical)
 
 
+def _table_name(logical: str, _: Mapping[str, Any]) -> str:
+    return logical if len(logical) >= _SHORTEST else f"{logical}-local"
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     **{kind: Kind("FunctionName", "lambda", _logical) for kind in FUNCTION_TYPES},
     **{kind: Kind("LayerName", None, _logical) for kind in LAYER_TYPES},
     QUEUE: Kind("QueueName", "sqs", _queue_name),
     BUCKET: Kind("BucketName", "s3", _bucket_name),
+    DATA_STREAM: Kind("Name", "kinesis", _logical, "stream/"),
+    **{kind: Kind("TableName", "dynamodb", _table_name, "table/") for kind in TABLE_TYPES},
 }

@@ -27,7 +27,7 @@ from engine.config.templates.functions import (
     read_version,
 )
 from engine.config.templates.intrinsics import Resolver, TooLarge
-from engine.config.templates.names import BUCKET, FUNCTION_TYPES, KINDS, QUEUE
+from engine.config.templates.names import BUCKET, DATA_STREAM, FUNCTION_TYPES, KINDS, QUEUE, TABLE_TYPES
 from engine.config.templates.parameters import Parameters
 from engine.config.templates.reading import Template, TemplateReading
 from engine.config.templates.routes import (
@@ -41,7 +41,15 @@ from engine.config.templates.routes import (
 )
 from engine.config.templates.samconfig import SamConfig
 from engine.config.templates.table import UnreadKeys
-from engine.config.templates.triggers import read_bucket, read_mapping, read_queue, read_rule, read_schedule
+from engine.config.templates.triggers import (
+    read_bucket,
+    read_mapping,
+    read_queue,
+    read_rule,
+    read_schedule,
+    read_stream,
+    read_table,
+)
 from engine.config.templates.yaml_reader import parse
 from engine.config.text_file import read_text
 from engine.core.function import Account
@@ -55,7 +63,7 @@ _DEEPEST: Final = 5
 READERS: Final[tuple[Mapping[str, Callable[[str, str, Template], None]], ...]] = (
     {"AWS::Serverless::LayerVersion": read_layer, "AWS::Lambda::LayerVersion": read_layer},
     {QUEUE: read_queue, SERVERLESS: read_function, LAMBDA: read_function},
-    {BUCKET: read_bucket},
+    {BUCKET: read_bucket, DATA_STREAM: read_stream, **dict.fromkeys(TABLE_TYPES, read_table)},
     {
         "AWS::Serverless::Api": read_sam_api,
         "AWS::Serverless::HttpApi": read_sam_api,
@@ -92,6 +100,7 @@ _READ_BY_OTHERS: Final = frozenset(
 _OURS: Final = (
     "AWS::ApiGateway",
     "AWS::Events::",
+    "AWS::Kinesis::",
     "AWS::Lambda::",
     "AWS::Pipes::",
     "AWS::S3::",
@@ -267,7 +276,7 @@ def _name_apart(kinds: Mapping[str, str], template: Template) -> None:
     for logical, kind in kinds.items():
         if kind not in KINDS or KINDS[kind].name_key in template.properties(logical):
             continue
-        name, service = template.resolver.physical_name(logical), KINDS[kind].name_key
+        name, service = template.resolver.physical_name(logical), KINDS[kind].service or KINDS[kind].name_key
         if reading.names_in_use.setdefault((service, name), prefix) != prefix:
             full_name = "-".join((*map(str, prefix[1::2]), name))
             name = template.resolver.rename(logical, full_name.lower() if kind == BUCKET else full_name)

@@ -1,18 +1,24 @@
-"""Resources of a template that invoke functions, and the queues and buckets that events come from.
+"""Resources of a template that invoke functions, and what events come from: queues, buckets, streams, tables.
 
 Sources: CloudFormation reference, "AWS::Events::Rule", "AWS::Scheduler::Schedule",
-"AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue", "AWS::S3::Bucket".
+"AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::Kinesis::Stream",
+"AWS::DynamoDB::Table".
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from engine.config.problems import Place
-from engine.config.templates.event_sources import EVENTS, at, bucket_table, queue_table
+from engine.config.templates.event_sources import EVENTS, SOURCE_KEYS, bucket_table, missing, queue_table
+from engine.config.templates.picking import at
 from engine.config.templates.reading import Template
+from engine.config.templates.stream_sources import stream_name, stream_table, table_table
 from engine.config.templates.table import TemplateTable, is_table
+
+_MAPPED: Final[Mapping[str, str]] = {"sqs": "SQS", "kinesis": "Kinesis", "dynamodb": "DynamoDB"}
+"""Service in the ARN of a source to the type of SAM's event for it."""
 
 
 def read_rule(logical: str, _kind: str, template: Template) -> None:
@@ -65,22 +71,26 @@ def _schedule(kind: str, own: Mapping[str, Any], target: TemplateTable, template
 
 
 def read_mapping(logical: str, _kind: str, template: Template) -> None:
-    """`AWS::Lambda::EventSourceMapping` of a queue."""
+    """`AWS::Lambda::EventSourceMapping` of a queue or a stream."""
     properties = template.properties(logical)
     place = properties.place[:-1]
     source = properties.get("EventSourceArn")
     if template.doubted((*properties.place, "EventSourceArn")):
         template.leave_out(place, "left out: it is from something that is known only once deployed")
         return
-    if not isinstance(source, str) or ":sqs:" not in source:
-        template.leave_out(place, "mappings of anything but queues are not supported, left out")
+    kind = _MAPPED.get(source.split(":")[2]) if isinstance(source, str) and source.count(":") > 2 else None
+    if kind is None:
+        template.leave_out(place, "mappings of anything but queues and streams are not supported, left out")
         return
     found = template.reading.find(properties.get("FunctionName"), place)
     if found is None:
         template.ledger.mark_reported(place)
         return
-    event = {**EVENTS["SQS"](properties), "queue": source}
-    template.reading.add_event(found[0], event, properties.place, found[1])
+    template.reading.problems += missing(kind, properties)
+    key = SOURCE_KEYS[kind]
+    event = {**EVENTS[kind](properties), key: source if key == "queue" else stream_name(source)}
+    elsewhere = {key: (*properties.place, "EventSourceArn")}
+    template.reading.add_event(found[0], event, properties.place, found[1], elsewhere)
 
 
 def read_queue(logical: str, _kind: str, template: Template) -> None:
@@ -104,6 +114,20 @@ def read_bucket(logical: str, _kind: str, template: Template) -> None:
                 continue
             event = EVENTS["S3"](_as_sam(rule, name))
             template.reading.add_event(found[0], event, rule.place, found[1])
+
+
+def read_stream(logical: str, _kind: str, template: Template) -> None:
+    """`AWS::Kinesis::Stream`."""
+    properties = template.properties(logical)
+    properties.read("Name")
+    _add("streams", logical, stream_table(properties), properties.place, template)
+
+
+def read_table(logical: str, _kind: str, template: Template) -> None:
+    """`AWS::DynamoDB::Table`, or what SAM makes one of."""
+    properties = template.properties(logical)
+    properties.read("TableName")
+    _add("tables", logical, table_table(properties), properties.place, template)
 
 
 def _as_sam(rule: TemplateTable, bucket: str) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""Picks what our tables have out of the tables of a template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.config.templates.table import plain
+
+Table = dict[str, Any]
+
+
+def at(table: Any, path: str) -> Any:
+    """What stands at `path` (`A.B.C`); None if it is not there. Numbers may be text, as in CloudFormation."""
+    for key in path.split("."):
+        table = table.get(key) if isinstance(table, Mapping) else None
+    if isinstance(table, str) and table.isascii() and table.isdigit() and len(table) < 20:
+        return int(table)
+    return table
+
+
+def picked(table: Any, keys: Mapping[str, str]) -> Table:
+    """Our keys with what `table` has for them; what it does not have is left out."""
+    found = {key: plain(at(table, path)) for key, path in keys.items()}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def items(value: Any) -> list[Any]:
+    """A list as it is; of one value; none if there is none."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def tags_of(properties: Mapping[str, Any]) -> Table:
+    """`tags`, of a list of Key and Value."""
+    tags = plain(properties.get("Tags"))
+    if not isinstance(tags, list) or not all(isinstance(tag, Mapping) and "Key" in tag for tag in tags):
+        return {} if tags is None else {"tags": tags}
+    return {"tags": {str(tag["Key"]): str(tag.get("Value", "")) for tag in tags}}

@@ -1,0 +1,80 @@
+"""The requests by which the partner gets the streams and tables of the configuration.
+
+Source: Kinesis API reference, "CreateStream"; DynamoDB API reference, "CreateTable".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from engine.services.partner.settings import DataStreamSettings, TableSettings, key_of
+
+_DEFAULT_RETENTION_HOURS: Final = 24
+_KINESIS: Final = ("kinesis", "Kinesis_20131202", "application/x-amz-json-1.1")
+_DYNAMODB: Final = ("dynamodb", "DynamoDB_20120810", "application/x-amz-json-1.0")
+
+
+class Declaration(NamedTuple):
+    """One request.
+
+    Attributes:
+        what: What it makes, for people: `stream 'clicks'`.
+        service: That it is signed for.
+        target: `X-Amz-Target`.
+        content_type: `Content-Type`.
+        members: Of its body.
+    """
+
+    what: str
+    service: str
+    target: str
+    content_type: str
+    members: Mapping[str, Any]
+
+
+def declarations(
+    streams: Mapping[str, DataStreamSettings], tables: Mapping[str, TableSettings]
+) -> Iterator[Declaration]:
+    """The requests, in order; one that fails because there is such a thing already leaves it as it is."""
+    for name, stream in streams.items():
+        what = f"stream {name!r}"
+        members: dict[str, Any] = {"StreamName": name, "ShardCount": stream.shards}
+        if stream.tags:
+            members["Tags"] = stream.tags
+        yield _declared(what, _KINESIS, "CreateStream", members)
+        if stream.retention_hours != _DEFAULT_RETENTION_HOURS:
+            period = {"StreamName": name, "RetentionPeriodHours": stream.retention_hours}
+            yield _declared(what, _KINESIS, "IncreaseStreamRetentionPeriod", period)
+    for name, table in tables.items():
+        yield _declared(f"table {name!r}", _DYNAMODB, "CreateTable", _table(name, table))
+
+
+def _declared(
+    what: str, service: tuple[str, str, str], operation: str, members: Mapping[str, Any]
+) -> Declaration:
+    scope, prefix, content_type = service
+    return Declaration(what, scope, f"{prefix}.{operation}", content_type, members)
+
+
+def _table(name: str, settings: TableSettings) -> dict[str, Any]:
+    """Members of CreateTable. Those of `create_table` count, and its attributes come to those of the keys."""
+    keys = [key_of(key) for key in (settings.partition_key, settings.sort_key) if key is not None]
+    own = [{"AttributeName": key, "AttributeType": kind} for key, kind in keys]
+    others = settings.create_table.get("AttributeDefinitions", [])
+    known = {key for key, _ in keys}
+    members: dict[str, Any] = {
+        "TableName": name,
+        "KeySchema": [
+            {"AttributeName": key, "KeyType": kind}
+            for (key, _), kind in zip(keys, ("HASH", "RANGE"), strict=False)
+        ],
+        "BillingMode": "PAY_PER_REQUEST",
+        **settings.create_table,
+        "AttributeDefinitions": [*own, *(one for one in others if one.get("AttributeName") not in known)],
+    }
+    if settings.stream is not None:
+        members["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": settings.stream}
+    if settings.tags:
+        members["Tags"] = [{"Key": key, "Value": value} for key, value in settings.tags.items()]
+    return members

@@ -61,11 +61,23 @@ class StreamBatch:
         shard_id: Their shard.
         subshard: Number of the subshard: one batch of each is with the function at a time.
         records: At least one, but for the final invocation of a window.
-        attempt: Which invocation with exactly these records this is, from 1; throttles are not counted.
+        attempt: Which invocation this is, from 1. Throttles are not counted; a part of a batch that was split
+            has the attempts of the whole, without the one after which it was split.
         window: With a tumbling window, else None.
     """
 
-    __slots__ = ("attempt", "failures", "subshard", "records", "seen", "shard_id", "throttles", "window")
+    __slots__ = (
+        "attempt",
+        "failures",
+        "records",
+        "request_id",
+        "seen",
+        "shard_id",
+        "subshard",
+        "throttles",
+        "version",
+        "window",
+    )
 
     def __init__(
         self,
@@ -76,6 +88,8 @@ class StreamBatch:
     ) -> None:
         self.shard_id, self.subshard, self.records, self.window = shard_id, subshard, records, window
         self.attempt = 1
+        self.request_id: str | None = None  # of the last invocation
+        self.version = "$LATEST"
         self.failures = 0  # invocations with these records that failed
         self.throttles = 0  # in a row
         self.seen = False  # the function was invoked with all of them before

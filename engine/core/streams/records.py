@@ -108,14 +108,16 @@ class ShardCheckpoint(NamedTuple):
         shard_id: The shard.
         position: From where it has to be read. Not used if `finished`.
         finished: It was read to its end, and all of it is done with.
-        subshards: Of each subshard (see `subshard.py`) the highest sequence number done with, with no lower one open, 0 =
-            none; () = not known. With another parallelization factor it is not used.
+        subshards: For each sub-shard (see `subshard.py`) the highest sequence number up to which all of its
+            records are done with; () = not known. With another parallelization factor it is not used.
+        window: Of the tumbling window that is open its start, in seconds, and its state; None = none is.
     """
 
     shard_id: str
     position: StreamPosition
     finished: bool = False
     subshards: tuple[int, ...] = ()
+    window: tuple[int, str] | None = None
 
 
 def checkpoint_document(checkpoint: ShardCheckpoint) -> dict[str, Any]:
@@ -125,9 +127,9 @@ def checkpoint_document(checkpoint: ShardCheckpoint) -> dict[str, Any]:
     if checkpoint.finished:
         document["finished"] = True
     if checkpoint.subshards:
-        document["subshards"] = [
-            str(subshard) for subshard in checkpoint.subshards
-        ]  # 56 digits: more than JSON's readers keep
+        document["subshards"] = list(map(str, checkpoint.subshards))  # longer than numbers of JSON may be
+    if checkpoint.window:
+        document["window"] = list(checkpoint.window)
     return document
 
 
@@ -138,5 +140,6 @@ def checkpoint_of(document: Mapping[str, Any]) -> ShardCheckpoint:
         document["shard_id"],
         StreamPosition(PositionType(position.pop("type")), **position),
         document.get("finished", False),
-        tuple(int(subshard) for subshard in document.get("subshards", ())),
+        tuple(map(int, document.get("subshards", ()))),
+        tuple(document["window"]) if "window" in document else None,
     )

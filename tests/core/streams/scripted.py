@@ -118,7 +118,9 @@ class ScriptedStream:
     @property
     def open_shards(self) -> list[ScriptedShard]:
         """In the order of what is theirs."""
-        return sorted((each for each in self.shards.values() if not each.is_closed), key=lambda each: each.low)
+        return sorted(
+            (each for each in self.shards.values() if not each.is_closed), key=lambda each: each.low
+        )
 
     def trim(self, shard_id: str, count: int) -> None:
         """Forget its first records."""
@@ -136,7 +138,8 @@ class ScriptedStream:
         if failure is not None or shard is None or self.is_gone:
             return failure or ReadFailure.GONE
         start = request.cursor if request.cursor is not None else self._place(shard, request)
-        if start is None or start < shard.trimmed and request.position.type is not PositionType.TRIM_HORIZON:
+        is_horizon = request.position.type is PositionType.TRIM_HORIZON
+        if start is None or (start < shard.trimmed and not is_horizon):
             return ReadFailure.TRIMMED
         start = max(start, shard.trimmed)
         end = min(start + request.limit, len(shard.records))

@@ -23,6 +23,7 @@ LATE = {
     "engine.services.logs.service": "CloudWatch Logs, for the first AWS client that asks",
     "engine.app.buses": "topics and event buses, for the first client or event of the configuration",
     "engine.services.deliveries": "deliveries of topics and event buses",
+    "engine.services.eventbridge": "event buses",
     "engine.telemetry.exposition": "brings prometheus_client",
 }
 """Modules, each with all below it, and what they are needed for.

@@ -27,6 +27,7 @@ from typing import Any
 BOTOCORE = "1.44.8"
 FOLDER = Path(__file__).parents[1] / "engine" / "protocols" / "aws" / "models"
 SERVICES = {
+    "events": "events/2015-10-07",
     "lambda": "lambda/2015-03-31",
     "logs": "logs/2014-03-28",
     "s3": "s3/2006-03-01",

@@ -15,8 +15,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.protocols.aws.operation import operations_of
+from engine.protocols.aws.operation import Operation, operations_of
 from engine.protocols.aws.service_model import Node, service_model
+from engine.services.eventbridge.operations.buses import BusOperations
+from engine.services.eventbridge.operations.events import EventOperations
+from engine.services.eventbridge.operations.rules import RuleOperations
+from engine.services.eventbridge.operations.tags import BusTags
+from engine.services.eventbridge.operations.targets import TargetOperations
 from engine.services.lambda_api import control_plane
 from engine.services.lambda_api.routes import INVOKING
 from engine.services.s3 import routing
@@ -28,7 +33,7 @@ PAGES = ROOT / "docs" / "fidelity"
 
 DONE, KEPT, REFUSED = "done", "kept and shown", "refused by name"
 
-FOLDERS = tuple(f"engine/{part}" for part in ("services/lambda_api", "services/sqs", "services/s3"))
+FOLDERS = tuple(f"engine/services/{name}" for name in ("lambda_api", "sqs", "s3", "eventbridge"))
 PROTOCOLS = "engine/protocols/aws"
 APART = {
     "logs": "engine/services/logs",
@@ -39,6 +44,8 @@ APART = {
 
 BEFORE, SERVED_BEFORE = "4824bec", 128
 """The last commit without the models, and the operations it served: Lambda 56, SQS 23, S3 49."""
+
+_EVENTBRIDGE = (BusOperations, RuleOperations, TargetOperations, EventOperations, BusTags)
 
 
 class Service(NamedTuple):
@@ -70,7 +77,12 @@ def services() -> list[Service]:
             "sqs", "SQS", "sqs.md", {name: KEPT if found.kept else DONE for name, found in queues.items()}
         ),
         Service("s3", "S3", "s3.md", buckets),
+        Service("events", "EventBridge", "eventbridge.md", _kinds(operations_of(_EVENTBRIDGE))),
     ]
+
+
+def _kinds(found: Mapping[str, Operation]) -> dict[str, str]:
+    return {name: KEPT if one.kept else DONE for name, one in found.items()}
 
 
 def table(service: Service) -> dict[str, str]:

@@ -10,8 +10,10 @@ from engine.core.delivery_counts import TargetKind
 from engine.core.destinations import DestinationSender
 from engine.core.retry import RETRY_WAIT_S
 from engine.ports import Host
+from engine.protocols.aws.sent_trace import sent_trace
 from engine.services.deliveries.deliveries import Deliveries
 from engine.services.deliveries.delivery import TargetPort, port_of
+from engine.services.eventbridge.service import EventBridgeService
 
 
 class Buses:
@@ -20,6 +22,7 @@ class Buses:
     Attributes:
         ports: How each kind of target is reached. A service adds itself here as one.
         deliveries: Those under way, of all services.
+        events: The event buses.
     """
 
     def __init__(self, engine: Engine, host: Host, queues: DestinationSender) -> None:
@@ -37,7 +40,19 @@ class Buses:
             engine.stats.deliveries,
             scale=host.account.retry_wait_s / RETRY_WAIT_S,
         )
+        self.events = host.services.add(
+            EventBridgeService(
+                engine.loop,
+                host.clock,
+                host.account,
+                host.new_request_id,
+                self.deliveries,
+                sent_trace(traced=host.tracer is not None),
+            )
+        )
+        self.ports["events"] = self.events.attempt
 
     def close(self) -> None:
-        """Retry nothing more: what waits goes to its dead-letter queue."""
+        """Fire and retry nothing more: what waits goes to its dead-letter queue."""
+        self.events.close()
         self.deliveries.close()

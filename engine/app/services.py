@@ -17,12 +17,12 @@ from engine.app.hosting import gate_of
 from engine.app.http_listener import HttpListener
 from engine.app.logs_handler import LogsHandler
 from engine.app.mapping_metrics import mapping_readings
-from engine.core.destinations import target_of
+from engine.core.destinations import DestinationRecord, target_of
 from engine.packages.records import LATEST, StoredState
 from engine.packages.store import PackageStore
 from engine.ports import EventSource, Host, Sink
 from engine.protocols.aws.gate import AwsGate
-from engine.protocols.aws.router import AwsRouter
+from engine.protocols.aws.router import AwsRouter, CredentialScope
 from engine.protocols.http.server import Request
 from engine.registry import resolve
 from engine.services.lambda_api.code_packages import Spawn
@@ -44,6 +44,7 @@ from engine.sources.sqs.source import SqsSource
 
 T = TypeVar("T")
 
+EVENTS: Final = "events"
 _OBJECTS: Final = "objects"
 """Folder of the object store, inside the state folder."""
 _NONE: Final[InvokeConfig] = {}
@@ -170,6 +171,7 @@ class Services:
             exists=self._exists,
         )
         self._engine.parts.senders[S3] = service.put_record
+        self._engine.parts.senders[EVENTS] = self._send_event
         return self._registry.add(service, close=service.close)
 
     def _make_sources(self, http: EventSource | None) -> dict[str, EventSource]:
@@ -228,6 +230,7 @@ class Services:
             Emulator(engine.parts.durable, self._spawn, host.hosts),
         )
         handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._make_webhooks().handle}
+        handlers[EVENTS] = self._handle_events
         output = engine.parts.output
         if output.function_log is not None:
             handlers["logs"] = LogsHandler(
@@ -236,6 +239,9 @@ class Services:
         router = AwsRouter(handlers, host.new_request_id, self._partner.handle)
         handle_url = None if http is None else http.handle_url
         return AwsGate(gate_of("aws", self._config), router, self._s3.api, engine.stats.reject, handle_url)
+
+    def _handle_events(self, request: Request, scope: CredentialScope) -> None:
+        self.buses.events.handle(request, scope)
 
     def _make_webhooks(self) -> Webhooks:
         settings = self._config.resources.s3
@@ -251,6 +257,10 @@ class Services:
         )
 
     # ---------------------------------------------------------------- what they ask for
+
+    def _send_event(self, arn: str, record: DestinationRecord) -> None:
+        """Send it to an event bus. Raises DeliveryError."""
+        self.buses.events.send(arn, record)
 
     def _invoke_config(self, name: str, qualifier: str | None) -> InvokeConfig:
         record = self._functions.record(name)

@@ -6,10 +6,11 @@ from enum import StrEnum
 from typing import Final, Literal
 
 BusService = Literal["sns", "events"]
-TargetKind = Literal["lambda", "sqs", "sns", "events", "http"]
+TargetKind = Literal["lambda", "sqs", "sns", "events", "http", "other"]
+"""What a target is; `other`: what the engine has not, a log group say."""
 
 BUS_SERVICES: Final[tuple[BusService, ...]] = ("sns", "events")
-TARGET_KINDS: Final[tuple[TargetKind, ...]] = ("lambda", "sqs", "sns", "events", "http")
+TARGET_KINDS: Final[tuple[TargetKind, ...]] = ("lambda", "sqs", "sns", "events", "http", "other")
 
 
 class DeliveryOutcome(StrEnum):

@@ -103,7 +103,11 @@ class Deliveries:
 
     def deliver(self, delivery: Delivery) -> None:
         """Deliver, now or by retries. Never raises for a target that fails."""
-        self._attempt(_Pending(delivery, self._clock.now()))
+        pending = _Pending(delivery, self._clock.now())
+        if delivery.refusal is not None:
+            self._give_up(pending, delivery.refusal, None)
+        else:
+            self._attempt(pending)
 
     @property
     def waiting(self) -> int:
@@ -128,7 +132,7 @@ class Deliveries:
         port = self._ports.get(delivery.kind)
         try:
             if port is None:
-                raise DeliveryError(delivery.target, f"the engine has no {delivery.kind}")
+                raise DeliveryError(delivery.target, "the engine has no such target")
             port(delivery, partial(self._ended, pending))
         except DeliveryError as error:
             self._ended(pending, error)

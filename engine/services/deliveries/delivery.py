@@ -40,6 +40,7 @@ class Delivery:
         law: When it is tried again.
         dead_letter_queue: ARN of the queue that has what could not be delivered, or None.
         dead_letter: Makes what that queue gets.
+        refusal: Why it is given up before any attempt; None for what is tried.
     """
 
     service: BusService
@@ -49,6 +50,7 @@ class Delivery:
     law: RetryLaw
     dead_letter_queue: str | None
     dead_letter: Callable[[GivenUp], DestinationRecord]
+    refusal: DeliveryError | None = None
 
 
 TargetPort = Callable[[Delivery, Done], None]

@@ -110,7 +110,7 @@ async def test_a_kind_of_target_that_is_not_there_is_a_client_error():
     site = Site()
     site.deliver("events", service="events")
 
-    assert "the engine has no events" == site.given_up.error.reason
+    assert "the engine has no such target" == site.given_up.error.reason
     assert {"events": {"events": {"dead_letter": 1}}} == site.counts.ended
 
 

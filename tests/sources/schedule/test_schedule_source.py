@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from engine import Engine, Function
 from engine.errors import FunctionNotFound, NotAccepting
-from engine.sources.schedule.expression import parse, zone
-from engine.sources.schedule.source import ScheduleEvent, Ticks
+from engine.services.schedules.expression import parse, zone
+from engine.services.schedules.ticks import Ticks
+from engine.sources.schedule.source import ScheduleEvent
 from engine.testing import VirtualClock, virtual_platform
 
 DAY_S = 86_400

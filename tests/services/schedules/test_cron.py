@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.sources.schedule.cron import Cron
-from engine.sources.schedule.expression import moments, parse, zone
+from engine.services.schedules.cron import Cron
+from engine.services.schedules.expression import moments, parse, zone
 
 BEGAN = datetime(2026, 1, 1)  # noqa: DTZ001  # local, naive
 NAMES = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]

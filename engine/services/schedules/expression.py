@@ -12,7 +12,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from engine.sources.schedule.cron import Cron
+from engine.services.schedules.cron import Cron
 
 _KINDS: Final = re.compile(r"(rate|cron|at)\((.*)\)")
 _RATE: Final = re.compile(r"([0-9]+) (minute|hour|day)(s?)")

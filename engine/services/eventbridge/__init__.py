@@ -1,0 +1,1 @@
+"""EventBridge in memory: buses, rules, targets and schedules of rules."""

@@ -1,0 +1,1 @@
+"""The operations of EventBridge, by what they are about."""

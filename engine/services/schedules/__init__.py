@@ -1,0 +1,1 @@
+"""EventBridge's rate, cron and at expressions, and the moments they stand for."""

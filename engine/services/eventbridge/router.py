@@ -14,7 +14,7 @@ from engine.core.destinations import DeliveryError, DestinationRecord
 from engine.services.deliveries.deliveries import Deliveries
 from engine.services.deliveries.delivery import Delivery, GivenUp
 from engine.services.eventbridge.bus_event import BusEvent
-from engine.services.eventbridge.rules import Rule, RuleTarget
+from engine.services.eventbridge.rules import BusRule, RuleTarget
 from engine.services.eventbridge.store import EventBus
 from engine.services.eventbridge.target_input import InputRefused
 
@@ -34,13 +34,13 @@ class BusRouter:
             if rule.is_enabled and rule.pattern is not None and rule.pattern.matches(event.document):
                 self.deliver(rule, event)
 
-    def deliver(self, rule: Rule, event: BusEvent) -> None:
+    def deliver(self, rule: BusRule, event: BusEvent) -> None:
         """Deliver to the targets of one rule, whatever its pattern."""
         for target in list(rule.targets.values()):
             self._deliveries.deliver(_delivery(rule, target, event))
 
 
-def _delivery(rule: Rule, target: RuleTarget, event: BusEvent) -> Delivery:
+def _delivery(rule: BusRule, target: RuleTarget, event: BusEvent) -> Delivery:
     body, refusal = b"", None
     if target.kind == "events":  # a bus gets the event itself
         body = event.body

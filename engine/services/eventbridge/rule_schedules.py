@@ -12,7 +12,7 @@ from datetime import UTC
 from typing import Final
 
 from engine.ports import Clock
-from engine.services.eventbridge.rules import Rule
+from engine.services.eventbridge.rules import BusRule
 from engine.services.schedules.expression import At, parse
 from engine.services.schedules.ticks import Ticks
 from engine.timer import Timer
@@ -33,15 +33,15 @@ class RuleSchedules:
     """The rules with a schedule that are enabled, and their next moments."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, clock: Clock, fire: Callable[[Rule, float], None]
+        self, loop: asyncio.AbstractEventLoop, clock: Clock, fire: Callable[[BusRule, float], None]
     ) -> None:
         """`fire` gets a rule and the moment it fires for, wall time in seconds; it must not raise."""
         self._clock = clock
         self._fire = fire
-        self._ticks: dict[Rule, tuple[str, Ticks]] = {}
+        self._ticks: dict[BusRule, tuple[str, Ticks]] = {}
         self._timer = Timer(loop, clock, self._on_due, _LONGEST_S)
 
-    def watch(self, rule: Rule) -> None:
+    def watch(self, rule: BusRule) -> None:
         """Fire it from now on by its schedule; not any more if it is disabled or has none.
 
         One whose schedule has not changed goes on as it was.
@@ -54,7 +54,7 @@ class RuleSchedules:
             self._ticks[rule] = (rule.schedule, Ticks(parse(rule.schedule), UTC, self._clock))
         self._timer.at(self._next_s())
 
-    def forget(self, rule: Rule) -> None:
+    def forget(self, rule: BusRule) -> None:
         """Fire it no more."""
         if self._ticks.pop(rule, None) is not None and not self._ticks:
             self._timer.cancel()

@@ -55,7 +55,7 @@ class RuleTarget:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Rule:
+class BusRule:
     """A rule of one bus.
 
     Attributes:

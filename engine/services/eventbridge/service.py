@@ -30,7 +30,7 @@ from engine.services.eventbridge.operations.tags import BusTags
 from engine.services.eventbridge.operations.targets import TargetOperations
 from engine.services.eventbridge.router import BusRouter
 from engine.services.eventbridge.rule_schedules import RuleSchedules
-from engine.services.eventbridge.rules import Rule
+from engine.services.eventbridge.rules import BusRule
 from engine.services.eventbridge.store import BusStore, Document, EventBus
 from engine.services.schedules.expression import timestamp
 
@@ -127,7 +127,7 @@ class EventBridgeService:
             raise DeliveryError(arn, f"Event bus {self.store.name_of(arn)} does not exist.")
         return bus
 
-    def _fire(self, rule: Rule, moment_s: float) -> None:
+    def _fire(self, rule: BusRule, moment_s: float) -> None:
         document = {
             "detail-type": "Scheduled Event",
             "source": "aws.events",

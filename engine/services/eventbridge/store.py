@@ -13,7 +13,7 @@ from engine.core.function import Account
 from engine.core.late_dataclass import dataclass
 from engine.ports import Clock
 from engine.services.eventbridge.errors import no_bus, no_rule, not_found, too_many
-from engine.services.eventbridge.rules import Rule
+from engine.services.eventbridge.rules import BusRule
 
 Document = dict[str, Any]
 
@@ -43,7 +43,7 @@ class EventBus:
     settings: Document = field(default_factory=dict)
     policy: list[Document] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
-    rules: dict[str, Rule] = field(default_factory=dict)
+    rules: dict[str, BusRule] = field(default_factory=dict)
 
 
 class BusStore:
@@ -89,29 +89,29 @@ class BusStore:
             raise no_bus(self.name_of(name_or_arn))
         return found
 
-    def rule(self, name: str, bus: str | None) -> Rule:
+    def rule(self, name: str, bus: str | None) -> BusRule:
         """The rule of that name on the bus. Raises ServiceError if there is none."""
         rules = self.bus(bus).rules
         if name not in rules:
             raise no_rule(name, self.name_of(bus))
         return rules[name]
 
-    def make_rule(self, bus: EventBus, name: str) -> Rule:
+    def make_rule(self, bus: EventBus, name: str) -> BusRule:
         """The rule of that name, added to the bus if it is not there. Raises ServiceError: too many."""
         rule = bus.rules.get(name)
         if rule is None:
             if len(bus.rules) >= _MAX_RULES:
                 raise too_many()
             path = name if bus.name == DEFAULT else f"{bus.name}/{name}"
-            rule = bus.rules[name] = Rule(name=name, arn=f"{self._arns}rule/{path}", bus=bus.name)
+            rule = bus.rules[name] = BusRule(name=name, arn=f"{self._arns}rule/{path}", bus=bus.name)
         return rule
 
-    def rules(self) -> Iterator[Rule]:
+    def rules(self) -> Iterator[BusRule]:
         """All rules of all buses."""
         for bus in self.buses.values():
             yield from bus.rules.values()
 
-    def tagged(self, arn: str) -> EventBus | Rule:
+    def tagged(self, arn: str) -> EventBus | BusRule:
         """The bus or the rule of an ARN. Raises ServiceError if there is none."""
         kind, _, path = arn.removeprefix(self._arns).partition("/")
         if kind == "event-bus":

@@ -14,7 +14,7 @@ from engine.services.eventbridge.bus_event import parsed
 from engine.services.eventbridge.errors import bad_pattern, invalid
 from engine.services.eventbridge.paging import page_of
 from engine.services.eventbridge.rule_schedules import RuleSchedules, is_schedule
-from engine.services.eventbridge.rules import DISABLED, ENABLED, Rule
+from engine.services.eventbridge.rules import DISABLED, ENABLED, BusRule
 from engine.services.eventbridge.store import DEFAULT, BusStore, Document
 
 _NEITHER: Final = "Parameter(s) EventPattern or ScheduleExpression must be specified."
@@ -82,13 +82,13 @@ class RuleOperations:
     @operation("EnableRule", writes=True)
     def enable(self, params: Document) -> Document:
         """Have it take events."""
-        self._switch(params, ENABLED)
+        self._set_state(params, ENABLED)
         return {}
 
     @operation("DisableRule", writes=True)
     def disable(self, params: Document) -> Document:
         """Have it take no events."""
-        self._switch(params, DISABLED)
+        self._set_state(params, DISABLED)
         return {}
 
     @operation("DeleteRule", writes=True)
@@ -109,10 +109,10 @@ class RuleOperations:
         pattern = compiled(params["EventPattern"])
         return {"Result": pattern.matches(_event(params["Event"]))}
 
-    def _rule(self, params: Document) -> Rule:
+    def _rule(self, params: Document) -> BusRule:
         return self._store.rule(params["Name"], params.get("EventBusName"))
 
-    def _switch(self, params: Document, state: str) -> None:
+    def _set_state(self, params: Document, state: str) -> None:
         rule = self._rule(params)
         rule.state = state
         self._schedules.watch(rule)

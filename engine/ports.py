@@ -432,8 +432,10 @@ class StreamMappings(Protocol):
         """
 
     def arn(self, settings: Any) -> str:
-        """ARN of the stream that the settings name; of a table's stream that was not found yet, without
-        the time at its end."""
+        """ARN of the stream that the settings name.
+
+        Of a table's stream that was not found yet it lacks the time at its end.
+        """
 
     async def exists(self, settings: Any) -> bool:
         """Whether the stream is there. True as well if the server cannot be asked: it is read once it can."""

@@ -453,6 +453,7 @@ class FunctionSettings(SettingsTable):
     dead_letter_queue: Annotated[str, Check(_goes_to("dead_letter_queue"))] | None = None
     aliases: Aliases = ()
     durable: DurableSettings | None = None
+    streaming: Literal["generator"] | None = None
     events: Array[dict[str, Any]] = ()
 
     @classmethod

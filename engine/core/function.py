@@ -75,6 +75,8 @@ class Function:
         aliases: Names it is called by besides its own: qualifiers. All stand for the function as it is.
         dead_letter_queue: Where an event that failed goes: an ARN, or the name of a queue.
         durable: Its limits as a durable function; None for an ordinary one.
+        streaming: `generator`: what a handler yields is the response, piece by piece. None: generators are no
+            results, as on AWS, which has announced streaming for Python and not shipped it.
         events: What triggers it: tables of `[[functions.NAME.events]]`, each with its `type`.
         version: `$LATEST`, or the number of a published version; not a key of engine.toml.
         is_package: Its code is a package that came over the Lambda API; not a key of engine.toml.
@@ -117,6 +119,7 @@ class Function:
     dead_letter_queue: str | None = None
     aliases: tuple[str, ...] = ()
     durable: DurableConfig | None = None
+    streaming: Literal["generator"] | None = None
     events: tuple[Mapping[str, Any], ...] = ()
     version: str = "$LATEST"
     is_package: bool = False

@@ -253,3 +253,12 @@ def gives_coroutine(handler: Any) -> bool:
         and not inspect.isclass(handler)
         and inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004  its kind counts
     )
+
+
+def gives_async_generator(handler: Any) -> bool:
+    """Whether calling it gives an asynchronous generator, as `gives_coroutine` tells of coroutines."""
+    return inspect.isasyncgenfunction(handler) or (
+        not inspect.isroutine(handler)
+        and not inspect.isclass(handler)
+        and inspect.isasyncgenfunction(getattr(handler, "__call__", None))  # noqa: B004  its kind counts
+    )

@@ -25,12 +25,14 @@ from engine.core.json_pieces import LARGE_BYTES, Steps
 from engine.core.outcome import Status
 from engine.executors.capture import current
 from engine.executors.forks import exit_child
+from engine.executors.granted_stream import ends_by_ended
 from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner, LargePayload, init_failure
 from engine.executors.interpreter import Interpreter
 from engine.executors.large_json import encode_in_pieces, read_document
 from engine.executors.loop_inboxes import Inboxes
 from engine.executors.loop_interrupt import Interrupted
+from engine.executors.loop_stream import streams_on_loop
 from engine.executors.marshal import encode_up_to, exit_status
 from engine.executors.scope import Scope, running, scope_of
 from engine.ports import Facts, Workshop
@@ -84,7 +86,8 @@ class LoopExecutor:
         arn, imported = workshop.account.function_arn(function.name), workshop.imported_module_for
         self._runner = HandlerRunner(function, arn, workshop, imported_module_for=imported)
         self._handler: Any = None
-        self._connected = _connection(function, workshop)
+        self._connected = _connection(function, workshop, facts)
+        self._succeeded = facts.succeeded if function.streaming is None else ends_by_ended(facts)
         self._scope = self._new_scope()
         self._loads: set[asyncio.Task[None]] = set()
         self._environments: dict[int, LoopEnvironment] = {}
@@ -209,7 +212,7 @@ class LoopExecutor:
         handler, template = environment.handler, environment.template
         # Looked up once, not for each invocation.
         now, loop, new_inbox = self._clock.now, self._loop, asyncio.Future
-        set_current, set_free = current.set, environment.free.append
+        set_current, set_free, succeeded = current.set, environment.free.append, self._succeeded
         interpreter = self._interpreter
         context: Any
         body: Any
@@ -260,7 +263,7 @@ class LoopExecutor:
             worker.inbox = inbox = new_inbox(loop=loop)
             set_free(inbox)  # first: what is told now may bring the next invocation at once
             if result is None:
-                facts.succeeded(invocation, body, raw)
+                succeeded(invocation, body, raw)
             else:
                 facts.ended(invocation, result)
             document = context = value = body = None  # may be large, and the next one may be long in coming
@@ -284,8 +287,10 @@ ENTRY: Final = LoopExecutor._serve.__code__
 """The code of the coroutine that calls handlers: `Interrupter` and the watchdog know it among the frames."""
 
 
-def _connection(function: Function, workshop: Workshop) -> Callable[[Loaded], Loaded]:
-    """What a handler becomes that may checkpoint while the loop stands still; any other stays as it is."""
+def _connection(function: Function, workshop: Workshop, facts: Facts) -> Callable[[Loaded], Loaded]:
+    """What a handler becomes that streams, or may checkpoint while the loop stands still; others stay."""
+    if function.streaming is not None:
+        return streams_on_loop(facts, workshop.loop)
     if function.durable is None or workshop.durable is None or workshop.has_threads:
         return lambda loaded: loaded
     from engine.executors.durable_on_loop import DurableOnLoop

@@ -42,9 +42,11 @@ _STUBBORN: Final = 3
 
 _ENGINE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _REPORTERS: Final = tuple(
-    os.path.join(_ENGINE, "executors", f"{one}.py") for one in ("marshal", "handler_runner")
+    os.path.join(_ENGINE, "executors", f"{one}.py")
+    for one in ("marshal", "handler_runner", "streamed_pieces")
 )
-"""They change nothing while they call what a result or an exception brings along, such as its `__str__`."""
+"""They change nothing while they call what a result or an exception brings along, such as its `__str__`, or
+take the next piece of a generator that is a result."""
 
 _LOOPS: Final = tuple(os.path.dirname(module.__file__ or "") + os.sep for module in (asyncio, anyio))
 _RUNNERS: Final = asyncio.runners.__file__

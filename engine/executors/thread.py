@@ -19,6 +19,7 @@ import ctypes
 import threading
 from collections import deque
 from collections.abc import Coroutine
+from functools import partial
 from queue import SimpleQueue
 from types import CoroutineType
 from typing import Any, Final, NamedTuple
@@ -34,18 +35,23 @@ from engine.executors.capture import current
 from engine.executors.cpu_use import cpu_beside_this_thread
 from engine.executors.durable_client import DurableCalls
 from engine.executors.forks import exit_child
+from engine.executors.granted_stream import GrantedStream
 from engine.executors.handler_loader import InitError, Loaded
 from engine.executors.handler_runner import HandlerRunner, LargePayload, init_failure
 from engine.executors.interpreter import Interpreter
 from engine.executors.large_json import encode_in_pieces, read_document
 from engine.executors.marshal import encode_up_to, exit_status
 from engine.executors.scope import Scope, running, scope_of
+from engine.executors.streamed_pieces import CreditedWriter, call_streamed
 from engine.executors.thread_loop import ThreadLoop
 from engine.ports import Facts, Workshop
 
 _SUCCESS: Final = Status.SUCCESS
 _PATIENCE_S = 1.0
 """How long a thread may take to notice what was raised in it before it is called abandoned."""
+
+_EVERYTHING: Final = 1 << 60
+"""Bytes granted to a stream of which nothing is passed on any more."""
 
 
 class DeadlineStruck(BaseException):
@@ -57,8 +63,47 @@ class WorkerMessage(NamedTuple):
 
     env_id: int
     invocation: Invocation | None
-    said: Result | InitFailure | None
+    said: Result | InitFailure | StreamMessage | None
     took_s: float = 0.0
+
+
+class StreamMessage(NamedTuple):
+    """A part of a streamed response, or without one its beginning."""
+
+    writer: ThreadStream
+    data: bytes | None
+
+
+class ThreadStream(CreditedWriter):
+    """The way of one streamed response out of a handler's thread."""
+
+    content_type = ""
+    granted: GrantedStream | None = None
+    """Its other end, on the loop."""
+
+    def __init__(self, environment: ThreadEnvironment) -> None:
+        super().__init__()
+        self._environment = environment
+        self._invocation = current.get()
+        environment.streams.add(self)
+
+    def begin(self, content_type: str) -> None:
+        """See `StreamWriter`."""
+        self.content_type = content_type
+        self._post(None)
+
+    def put(self, data: bytes) -> bool:
+        """See `StreamWriter`."""
+        self._post(data)
+        return self.spend(len(data))
+
+    def close(self) -> None:
+        """See `StreamWriter`."""
+        self._environment.streams.discard(self)
+
+    def _post(self, data: bytes | None) -> None:
+        environment = self._environment
+        environment.post(WorkerMessage(environment.env_id, self._invocation, StreamMessage(self, data)))
 
 
 class ThreadWorker:
@@ -122,6 +167,9 @@ class ThreadWorker:
             loaded = environment.interpreter.load(environment.call, fresh=True)
             if environment.durable is not None:
                 loaded = environment.durable.connected(loaded)
+            if environment.is_streaming:
+                streamed = partial(call_streamed, partial(ThreadStream, environment), loaded.callable)
+                loaded = loaded._replace(callable=streamed)
             environment.loaded = loaded
         except InitError as error:
             failure = init_failure(error)
@@ -186,6 +234,9 @@ class ThreadEnvironment:
         self.call = executor.call
         self.interpreter = executor.interpreter
         self.durable = executor.durable
+        self.is_streaming = executor.function.streaming is not None
+        self.streams: set[ThreadStream] = set()
+        """Those that handlers write."""
         self.template = executor.call.make_context_template()
         self.scope = executor.new_scope().of_environment(
             self.template.log_stream_name, provisioned=provisioned
@@ -218,7 +269,10 @@ class ThreadEnvironment:
             self.inbox.put(None)
         if self.loaded is not None:
             self.call.unload(self.loaded)
-        return [worker for worker in self.workers if not worker.importing and worker.time_out()]
+        struck = [worker for worker in self.workers if not worker.importing and worker.time_out()]
+        for stream in tuple(self.streams):  # who waits to go on would not notice
+            stream.grant(_EVERYTHING)
+        return struck
 
 
 class ThreadExecutor:
@@ -318,11 +372,20 @@ class ThreadExecutor:
                 if said.ends_environment:
                     self.stop(env_id)
                 self._facts.ended(invocation, said)
+            elif isinstance(said, StreamMessage):
+                self._pass_on(said, invocation)
             elif isinstance(said, InitFailure):
                 self.stop(env_id)
                 self._facts.failed(env_id, said, took_s)
             else:
                 self._facts.ready(env_id, took_s)
+
+    def _pass_on(self, message: StreamMessage, invocation: Invocation | None) -> None:
+        writer, data = message
+        if writer.granted is not None and data is not None:
+            writer.granted.piece(data)
+        elif invocation is not None:
+            writer.granted = GrantedStream(self._facts, invocation, writer.content_type, writer.grant)
 
     def _look_after(self, worker: ThreadWorker, invocation: Invocation | None) -> None:
         if invocation is not None and worker.thread.is_alive() and worker.invocation is invocation:

@@ -7,7 +7,7 @@ come back. See docs/decisions/0031.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Final
 
 from engine.core.engine_events import EngineEvent
@@ -21,6 +21,7 @@ from engine.executors.cluster.cluster import Cluster, tunnel_target
 from engine.executors.cluster.code_archive import CodeError, ShippedCode
 from engine.executors.cluster.messages import OWN_SERIES, FunctionMessage
 from engine.executors.cluster.node import Node, RemoteEnvironment
+from engine.executors.granted_stream import GrantedStream
 from engine.executors.process.admission import unmeasured_kb
 from engine.executors.process.parent.preloader import preloaded_init_s
 from engine.ports import Facts, Workshop
@@ -294,6 +295,12 @@ class ClusterExecutor:
         self._environments.pop(environment.env_id, None)
         self._failed = environment
         self._facts.failed(environment.env_id, failure, init_s)
+
+    def open_stream(
+        self, invocation: Invocation, content_type: str, grant: Callable[[int], object]
+    ) -> GrantedStream:
+        """Report that the response is streamed."""
+        return GrantedStream(self._facts, invocation, content_type, grant)
 
     def ended(self, environment: RemoteEnvironment, invocation: Invocation, result: Result) -> None:
         """Report how an invocation ended."""

@@ -18,6 +18,7 @@ from engine.executors.cluster.connection import AgentConnection
 from engine.executors.cluster.host_port import joined
 from engine.executors.cluster.messages import read_event, read_failure
 from engine.executors.cluster.tunnel import TunnelStreams
+from engine.executors.granted_stream import GrantedStream
 from engine.executors.process.protocol import pack_request
 from engine.machine.memory import reserve_kb
 from engine.ports import Clock
@@ -60,6 +61,11 @@ class EnvironmentOwner(Protocol):
     def failed(self, environment: RemoteEnvironment, failure: InitFailure, init_s: float) -> None:
         """Its init has failed, and it is gone."""
 
+    def open_stream(
+        self, invocation: Invocation, content_type: str, grant: Callable[[int], object]
+    ) -> GrantedStream:
+        """An invocation's response is streamed; `grant` lets the node send more."""
+
     def ended(self, environment: RemoteEnvironment, invocation: Invocation, result: Result) -> None:
         """An invocation has ended."""
 
@@ -98,6 +104,7 @@ class RemoteEnvironment:
         function: What it runs, once it has a node.
         channel: Its number on the node's connection.
         running: What runs in it, by number.
+        streams: The responses that are streamed, by number.
         is_ready: Whether the driver was told that it can serve.
         is_provisioned: Whether provisioned concurrency asked for it.
         is_second: Whether it has what was sent to another one that had ended meanwhile.
@@ -115,6 +122,7 @@ class RemoteEnvironment:
         "node",
         "owner",
         "running",
+        "streams",
         "turn",
     )
 
@@ -125,6 +133,7 @@ class RemoteEnvironment:
         self.function: ShippedFunction | None = None
         self.channel = 0
         self.running: dict[int, Invocation] = {}
+        self.streams: dict[int, GrantedStream] = {}
         self.turn = 0
         self.is_ready = False
         self.is_provisioned = provisioned
@@ -212,6 +221,8 @@ class Node:
             wire.ENDED: self._ended,
             wire.READY: self._ready,
             wire.OUTPUT: self._output,
+            wire.RESPONSE: self._response,
+            wire.PIECE: self._piece,
             wire.INITIALISED: self._initialised,
             wire.WAITS: self._waits,
             wire.GIVE_UP: self._give_up,
@@ -394,6 +405,8 @@ class Node:
         invocation = environment.running.pop(number, None)
         if invocation is None:
             return
+        if environment.streams:
+            environment.streams.pop(number, None)
         if not environment.running:
             self.busy -= 1
         at = wire.RESULT.size + type_size
@@ -413,6 +426,28 @@ class Node:
             environment.is_ready = True
             self.busy -= 1
         environment.owner.ready(environment, None if math.isnan(init_s) else init_s, need_kb)
+
+    def _response(self, channel: int, body: bytes) -> None:
+        environment = self.environments.get(channel)
+        [number] = wire.NUMBER.unpack_from(body)
+        invocation = None if environment is None else environment.running.get(number)
+        if environment is None or invocation is None:
+            return
+        environment.streams[number] = environment.owner.open_stream(
+            invocation, body[wire.NUMBER.size :].decode(), lambda _size: self._taken(channel, number)
+        )
+
+    def _piece(self, channel: int, body: bytes) -> None:
+        environment = self.environments.get(channel)
+        [number] = wire.NUMBER.unpack_from(body)
+        stream = None if environment is None else environment.streams.get(number)
+        if stream is not None:
+            stream.piece(body[wire.NUMBER.size :])
+
+    def _taken(self, channel: int, number: int) -> None:
+        """Let the handler go on: what was sent so far has been passed on."""
+        if channel in self.environments:
+            self.connection.send(wire.TAKEN, channel, wire.NUMBER.pack(number))
 
     def _output(self, channel: int, body: bytes) -> None:
         [number] = wire.NUMBER.unpack_from(body)

@@ -63,6 +63,7 @@ START: Final = 12  # channel: the environment; function and flags
 RUN: Final = 13  # a request frame of the process executor, with the time left for its deadline
 STOP: Final = 14
 REPEAT: Final = 15  # fork another process in place of one whose init has failed
+TAKEN: Final = 16  # number of the invocation: of its streamed response what was sent has been passed on
 
 # ---------------------------------------------------------------- agent -> engine
 HAVE: Final = 32  # digests of the code that lies here
@@ -83,6 +84,8 @@ LEAVING: Final = 46  # give this node no more work, and take away what is there
 STREAM_OPEN: Final = 47
 NEED: Final = 48  # a digest whose code does not lie here
 UNABLE: Final = 49  # why this environment cannot be started on this node, though it may be on another
+RESPONSE: Final = 50  # number of the invocation, content type: its response is streamed
+PIECE: Final = 51  # number of the invocation, a piece of its response
 
 MORE: Final = 0x80
 """A flag of the operation: the body goes on in the next frame of this channel."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from io import BytesIO
 from typing import Final, cast
 
 from engine.core.engine_events import EngineEvent
@@ -37,13 +36,11 @@ class RelayedInvocation:
         channel: The environment that it is for.
         number: The engine's for it.
         request: The request frame.
-        streamed: What the handler has streamed so far, or None if it does not.
     """
 
-    __slots__ = ("channel", "number", "request", "streamed")
+    __slots__ = ("channel", "number", "request")
 
     def __init__(self, channel: int, number: int, request: bytes) -> None:  # the rest is the engine's
-        self.streamed: BytesIO | None = None
         self.channel = channel
         self.number = number
         self.request = request
@@ -79,6 +76,7 @@ class RemoteFacts:
         self._gone = gone
         self.provisioned: set[int] = set()
         """Environments that are not given up: provisioned concurrency keeps them."""
+        self._resumes: dict[tuple[int, int], Callable[[], None]] = {}
         self.need = Need("", 0)
         """What an environment takes, as the executor measures it."""
 
@@ -125,23 +123,35 @@ class RemoteFacts:
         """See `Facts`."""
         self.ended(invocation, Result(Status.SUCCESS, body, raw))
 
-    def began(self, invocation: Invocation, _content_type: str, _resume: Callable[[], None], /) -> None:
-        """Collect a response that is streamed: over the network it goes as a whole."""
-        cast("RelayedInvocation", invocation).streamed = BytesIO()
+    def began(self, invocation: Invocation, content_type: str, resume: Callable[[], None], /) -> None:
+        """See `Facts`."""
+        relayed = cast("RelayedInvocation", invocation)
+        self._resumes[relayed.channel, relayed.number] = resume
+        self._send(wire.RESPONSE, relayed.channel, wire.NUMBER.pack(relayed.number), content_type.encode())
 
     def piece(self, invocation: Invocation, data: bytes, /) -> bool:
-        """Collect a piece; of what is too large no more than it takes to be so."""
-        streamed = cast("RelayedInvocation", invocation).streamed
-        if streamed is not None and streamed.tell() <= MAX_RESPONSE_BYTES:
-            streamed.write(data)
-        return True
+        """See `Facts`. The engine tells when there is room for more: see `taken`."""
+        relayed = cast("RelayedInvocation", invocation)
+        self._send(wire.PIECE, relayed.channel, wire.NUMBER.pack(relayed.number), data)
+        return False
+
+    def taken(self, channel: int, number: int) -> None:
+        """What was sent of a streamed response has been passed on."""
+        resume = self._resumes.get((channel, number))
+        if resume is not None:
+            resume()
+
+    def forget(self, channel: int) -> None:
+        """Drop what is known of an environment that is gone."""
+        for known in [known for known in self._resumes if known[0] == channel]:
+            del self._resumes[known]
 
     def ended(self, invocation: Invocation, result: Result) -> None:
         """See `Facts`. A result that nobody would be given is not sent."""
         relayed = cast("RelayedInvocation", invocation)
+        if self._resumes:
+            self._resumes.pop((relayed.channel, relayed.number), None)
         status, body, raw, memory_mb, error_type = result
-        if relayed.streamed is not None and status is Status.SUCCESS:
-            body, raw = relayed.streamed.getvalue(), True
         if len(body) > MAX_RESPONSE_BYTES:
             status, body, raw = Status.ERROR, response_too_large_body(), False
         name = b"" if error_type is None else error_type.encode()[:255]

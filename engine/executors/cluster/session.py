@@ -94,6 +94,7 @@ class AgentSession:
             wire.RUN: self._run,
             wire.START: self._start,
             wire.STOP: self._stop,
+            wire.TAKEN: self._taken,
             wire.REPEAT: self._repeat,
             wire.FUNCTION: self._function,
             wire.CLOSE: self._close_function,
@@ -186,6 +187,12 @@ class AgentSession:
             invocation = cast("Invocation", RelayedInvocation(channel, number, body))
             owner.executor.relay(channel, invocation, body, self._now() + left_s)
 
+    def _taken(self, channel: int, body: bytes) -> None:
+        owner = self._owners.get(channel)
+        if owner is not None:
+            [number] = wire.NUMBER.unpack(body)
+            owner.facts.taken(channel, number)
+
     def _start(self, channel: int, body: bytes) -> None:
         number, is_provisioned = wire.STARTED.unpack(body)
         function = self._functions[number]
@@ -228,6 +235,7 @@ class AgentSession:
         self._starting.pop(channel, None)
         if function is not None:
             function.facts.provisioned.discard(channel)
+            function.facts.forget(channel)
         self._look_idle()
 
     def _look_idle(self) -> None:

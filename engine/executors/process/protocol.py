@@ -66,6 +66,14 @@ def repack_request(frame: bytes, number: int, deadline_s: float) -> bytes:
     return frame[:4] + _NUMBER_AND_DEADLINE.pack(number, deadline_s) + frame[_AFTER_DEADLINE:]
 
 
+def pack_grant(number: int, size: int) -> bytes:
+    """A frame in the form of a request, with no request id: a stream may send `size` bytes more.
+
+    Only environments of functions that stream are sent it: see `child/streamed_calls.py`.
+    """
+    return _REQUEST.pack(_REQUEST_HEAD - 4, number, float(size), 0, 0, 0, 0)
+
+
 def number_and_deadline(frame: bytes) -> tuple[int, float]:
     """Those of the request that `frame` is."""
     found: tuple[int, float] = _NUMBER_AND_DEADLINE.unpack_from(frame, 4)
@@ -155,6 +163,8 @@ FAILED: Final = 5
 OUTPUT: Final = 6  # text of one invocation, where several run at once
 IMPORTED: Final = 8  # names of modules from outside the code folder, as a JSON list
 EXITS: Final = 7  # the invocation that ends the process
+STREAM: Final = 9  # the invocation's response is streamed, with its content type
+PIECE: Final = 10  # of it
 PRINTED: Final = 0x80  # a flag: there is output in the pipe that belongs to what ends here
 
 _REPLY: Final = Struct("<IBIId")

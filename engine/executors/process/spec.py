@@ -22,6 +22,7 @@ class FunctionSpec(NamedTuple):
     ephemeral_storage_mb: int = 512
     log_group: str | None = None
     is_package: bool = False
+    streaming: Literal["generator"] | None = None
 
 
 class EnvironmentSpec(NamedTuple):

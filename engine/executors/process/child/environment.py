@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from importlib import import_module
 from types import CoroutineType
 from typing import Any, Final, NamedTuple, NoReturn
@@ -35,6 +36,7 @@ from engine.executors.process.child.private_modules import (
     shadowed_modules,
 )
 from engine.executors.process.child.process_setup import move_to_high_number, set_variable
+from engine.executors.process.child.streamed_calls import StreamedCalls
 from engine.executors.process.child.tmp_dir import TMP, size_of
 from engine.executors.process.protocol import (
     ERROR,
@@ -89,6 +91,7 @@ class ChildEnvironment:
         self._name, self._is_snapshot = function.name, function.snapstart
         self.ephemeral_storage_mb = function.ephemeral_storage_mb
         self._is_auto = function.preload == "auto"
+        self.is_streaming = function.streaming is not None
         self._knows_log_stream = LOG_STREAM in spec.variables
         self.log = log
         self.style = LogStyle.of(spec.variables)
@@ -255,8 +258,8 @@ class ChildEnvironment:
 
     def serve(self) -> None:
         """Run the handler for one request after the other, until the engine closes the socket."""
+        receive = self.frames().next
         begin, handler, template = self.call.begin, self.handler, self.template
-        receive = FrameReader(self.connection).next
         # One invocation at a time: the same two objects stand for all of them, as one global id does in
         # AWS's client. What a thread of the handler's writes later belongs to the one that runs then.
         event = Event(self._name, b"", "", 0.0)
@@ -301,6 +304,18 @@ class ChildEnvironment:
             # They may be large, and the next one may be long in coming.
             document = context = value = failure = request = None
             body = payload = b""
+
+    def frames(self) -> FrameReader | StreamedCalls:
+        """What reads requests. If the function streams, its handler is called by that from now on."""
+        if not self.is_streaming:
+            return FrameReader(self.connection)
+        calls = StreamedCalls(self.connection, self.send, self.kill_self, self.running_number())
+        self.handler = calls.streamed(self.handler)
+        return calls
+
+    def running_number(self) -> Callable[[], int] | None:
+        """What tells the number of the invocation that code belongs to; None: one runs at a time."""
+        return None
 
     def cut(self, body: bytes) -> bytes:
         """Shorten a result over the limit: the engine only has to see that it is one."""

@@ -11,6 +11,7 @@ import contextvars
 import os
 import sys
 import threading
+from collections.abc import Callable
 from importlib import import_module
 from types import CoroutineType
 from typing import Any, NoReturn
@@ -22,6 +23,7 @@ from engine.executors.capture import Capture, current
 from engine.executors.handler_loader import gives_coroutine
 from engine.executors.marshal import encode
 from engine.executors.process.child.environment import ChildEnvironment, ignore_outcome
+from engine.executors.process.child.streamed_calls import StreamedCalls
 from engine.executors.process.protocol import ERROR, EXITS, OUTPUT, RAW, SUCCESS, FrameReader, RequestFrame
 
 
@@ -40,11 +42,11 @@ class SharedEnvironment(ChildEnvironment):
 
     def serve(self) -> NoReturn:
         """Run the handler for the requests as they come, until the engine closes the socket."""
-        template = self.template
+        template, frames = self.template, self.frames()
         if gives_coroutine(self.handler):
-            self._serve_tasks(template)
+            self._serve_tasks(template, frames)
         else:
-            self._serve_threads(template)
+            self._serve_threads(template, frames)
         os._exit(0)
 
     def send(self, kind: int, number: int, body: bytes = b"", init_s: float = 0.0) -> None:
@@ -52,12 +54,16 @@ class SharedEnvironment(ChildEnvironment):
         with self._lock:
             super().send(kind, number, body, init_s)
 
-    def _serve_tasks(self, template: ContextTemplate) -> None:
+    def running_number(self) -> Callable[[], int]:
+        """See `ChildEnvironment`."""
+        return lambda: self._numbers[current.get()]  # type: ignore[index]  # set before a handler is called
+
+    def _serve_tasks(self, template: ContextTemplate, frames: FrameReader | StreamedCalls) -> None:
         asyncio = import_module("asyncio")
         tasks: set[Any] = set()
 
         async def serve() -> None:
-            frames, ended = FrameReader(self.connection), asyncio.Event()
+            ended = asyncio.Event()
             loop = asyncio.get_running_loop()
 
             def read() -> None:
@@ -91,8 +97,7 @@ class SharedEnvironment(ChildEnvironment):
         except BaseException as error:  # noqa: BLE001
             self._exit(request, error)
 
-    def _serve_threads(self, template: ContextTemplate) -> None:
-        intake = FrameReader(self.connection)
+    def _serve_threads(self, template: ContextTemplate, frames: FrameReader | StreamedCalls) -> None:
         inbox: Any = import_module("queue").SimpleQueue()
         threads: list[threading.Thread] = []
         idle = threading.Semaphore(0)
@@ -110,7 +115,7 @@ class SharedEnvironment(ChildEnvironment):
                 self.kill_self()
             if not data:
                 return
-            for request in intake.parse(data):
+            for request in frames.parse(data):
                 inbox.put(request)
                 if not idle.acquire(blocking=False):
                     thread = threading.Thread(target=work, name=f"handler-{len(threads)}", daemon=True)

@@ -8,12 +8,14 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from engine.core.error_bodies import InitFailure, init_error_body
 from engine.core.event import Event
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
+from engine.executors.granted_stream import GrantedStream
 from engine.executors.marshal import exit_error_body, exit_reason, oom_body
 from engine.executors.process.admission import Need
 from engine.executors.process.parent.fork_server_client import ForkServerClient, failure_from
@@ -27,9 +29,12 @@ from engine.executors.process.protocol import (
     IMPORTED,
     NICE,
     OUTPUT,
+    PIECE,
     PRINTED,
     RAW,
     READY,
+    STREAM,
+    pack_grant,
     pack_request,
     repack_request,
 )
@@ -93,6 +98,11 @@ class EnvironmentEvents(Protocol):
     def ended(self, invocation: Any, result: Result) -> None:
         """The invocation has ended."""
 
+    def open_stream(
+        self, invocation: Any, content_type: str, grant: Callable[[int], object]
+    ) -> GrantedStream:
+        """The invocation's response is streamed; `grant` lets the child send so many bytes more."""
+
     def removed(self, environment: EnvironmentProcess) -> None:
         """The environment is gone. Called before the fact that says why."""
 
@@ -144,6 +154,7 @@ class EnvironmentProcess:
         "_shared",
         "_socket",
         "_status",
+        "_streams",
         "_tree_kb",
         "_unsent",
         "env_id",
@@ -178,6 +189,7 @@ class EnvironmentProcess:
         self._is_deprioritised = False
         self._unsent: list[bytes] = []  # until there is a socket
         self._running: dict[int, RunnableInvocation] = {}
+        self._streams: dict[int, GrantedStream] = {}
         self._pidfd = -1
         self._output: OutputPipe | None = None
         self._open_line: list[str] = []  # written outside of any invocation, without a newline so far
@@ -281,6 +293,7 @@ class EnvironmentProcess:
             self._socket.close()
             self._socket = None
         self._running.clear()
+        self._streams.clear()
         self._unsent.clear()
         if self._on_exit is not None:
             self._on_exit(self)
@@ -411,7 +424,13 @@ class EnvironmentProcess:
             if self._listener is not None and not self._running and not self.closed:
                 self._listener.rests(self.pid)
             return
-        if kind == OUTPUT:
+        if kind == PIECE:
+            stream = self._streams.get(number)
+            if stream is not None:
+                stream.piece(body)
+        elif kind == STREAM:
+            self._begin_stream(number, body.decode())
+        elif kind == OUTPUT:
             self._events.output(self._running.get(number), body.decode("utf-8", "replace"))
         elif kind == READY:
             self.initialised = True
@@ -427,6 +446,21 @@ class EnvironmentProcess:
             self._events.imported(json.loads(body))
         elif kind == EXITS:
             self._exiting = number
+
+    def _begin_stream(self, number: int, content_type: str) -> None:
+        invocation = self._running.get(number)
+        if invocation is None:
+            return
+        for ended in [known for known in self._streams if known not in self._running]:
+            del self._streams[ended]
+        self._streams[number] = self._events.open_stream(
+            invocation, content_type, partial(self._grant, number)
+        )
+
+    def _grant(self, number: int, size: int) -> None:
+        """Let a stream send so many bytes more."""
+        if self._socket is not None:
+            self._socket.send(pack_grant(number, size))
 
     def _fail(self, failure: InitFailure, init_s: float) -> None:
         """Report that the init failed: as such, or as the result of what waits for it."""

@@ -23,6 +23,7 @@ from engine.core.init_turns import Use
 from engine.core.invocation import Invocation
 from engine.core.variables import PATH, Initialisation, initialisation_of, lambda_variables
 from engine.executors.cpu_use import use_of_process
+from engine.executors.granted_stream import GrantedStream
 from engine.executors.process.admission import SHORTAGES, Need
 from engine.executors.process.parent.cgroups import memory_limit
 from engine.executors.process.parent.cpu_shares import CpuShares
@@ -286,6 +287,12 @@ class ProcessExecutor:
         """Report that its init failed, after `init_s` or since it was asked for."""
         self._facts.failed(environment.env_id, failure, init_s or self._now() - environment.since_s)
 
+    def open_stream(
+        self, invocation: Invocation, content_type: str, grant: Callable[[int], object]
+    ) -> GrantedStream:
+        """Report that the response is streamed."""
+        return GrantedStream(self._facts, invocation, content_type, grant)
+
     def removed(self, environment: EnvironmentProcess) -> None:
         """Forget it. After a crash or a failed init the next one is a reset of it, as AWS calls that."""
         self._forget(environment, reset=not environment.served or environment.running)
@@ -473,4 +480,5 @@ def _spec_of(function: Function, code: str) -> FunctionSpec:
         ephemeral_storage_mb=function.ephemeral_storage_mb,
         log_group=function.log_group,
         is_package=function.is_package,
+        streaming=function.streaming,
     )

@@ -204,7 +204,10 @@ async def write_all_awaited(value: Any, writer: StreamWriter) -> bytes:
 
 
 async def _write(piece: object, writer: StreamWriter) -> None:
-    for data in writer.parts(piece):
+    parts = writer.parts(piece)
+    if not parts:
+        await writer.until_free()  # for a handler that yields nothing for long, others have their turn too
+    for data in parts:
         if not writer.put(data):
             await writer.until_free()
 

@@ -14,7 +14,7 @@ from engine.app.async_invoke_configs import AsyncInvokeConfigs
 from engine.app.deployment_builder import DeploymentBuilder, SharedParts
 from engine.app.deployments import Deployments
 from engine.app.engine_output import EngineOutput
-from engine.app.executor_choice import limits_of_the_chosen
+from engine.app.executor_choice import limits_of_the_chosen, streaming_lines
 from engine.app.loop_watch import LoopWatch
 from engine.app.metrics_push import metrics_push
 from engine.app.observers import Contained, Observers, contained, observer_named
@@ -127,7 +127,10 @@ class Assembly:
             self.watch.open()
             opening.enter_context(GcTuning())
             self._install_functions()
-            for line in (*limits_of_the_chosen(self._config.functions), *python_lines(self._config)):
+            functions = self._config.functions
+            for line in (*limits_of_the_chosen(functions), *streaming_lines(functions)):
+                self.output.say(line)
+            for line in python_lines(self._config):
                 self.output.say(line)
             await self.builder.prepare()
             await self._open.enter_async_context(opening.pop_all())

@@ -38,6 +38,10 @@ _SHARED: Final = (
     "time zone, locale, working folder, umask and socket time-outs are the engine's and shared; "
     'executor = "process" has none of these limits'
 )
+_STREAMING: Final = (
+    'streaming = "generator" is this engine\'s own: AWS has announced streaming for Python, not shipped it, '
+    "and a generator is no result there"
+)
 _MAX_NAMES: Final = 10
 
 
@@ -52,6 +56,14 @@ def limits_of_the_chosen(functions: Iterable[Function]) -> list[str]:
         f"{_LIMITS[executor]}; {_SHARED}"
         for executor, names in sorted(chosen.items())
     ]
+
+
+def streaming_lines(functions: Iterable[Function]) -> list[str]:
+    """What users of `streaming` are told at start, in one line for all of them; nothing without any."""
+    names = [function.name for function in functions if function.streaming is not None]
+    if not names:
+        return []
+    return [f"{listed(names)}: {_STREAMING}"]
 
 
 def listed(names: list[str]) -> str:

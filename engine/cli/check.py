@@ -13,7 +13,7 @@ from typing import Any, Final, TextIO
 import click
 
 from engine.app.cpu_in_force import cpu_in_force
-from engine.app.executor_choice import choose, refuse_clashes
+from engine.app.executor_choice import choose, refuse_clashes, streaming_lines
 from engine.app.preflight import queue_warnings, serving_problems
 from engine.app.python_choice import python_lines, with_pythons
 from engine.cli.options import make_importable, printable, python_option
@@ -192,7 +192,7 @@ def _print_notes(config: Config) -> None:
         click.echo(
             f"HTTP API, stage {stage}: AWS's URL has /{stage} before each path; here paths come without"
         )
-    for line in python_lines(config):
+    for line in (*streaming_lines(config.functions), *python_lines(config)):
         click.echo(printable(line))
     for reason in {choose(function, Platform()).why_not_process for function in config.functions} - {None}:
         click.echo(f"executor thread instead of process: no process can be forked here ({reason})")

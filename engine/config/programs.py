@@ -18,12 +18,19 @@ def program_problems(
 ) -> Iterator[Problem]:
     """What of it is not there, or not started; `wrong` are keys that need not be looked at any more."""
     starts_none = settings.executor in ("loop", "thread", "process")
-    if starts_none and EXEC_WRAPPER in settings.environment and not wrong & {"environment", "executor"}:
+    wrapped = EXEC_WRAPPER in settings.environment
+    if starts_none and wrapped and not wrong & {"environment", "executor"}:
         yield Problem(
             (*place, "environment"),
             f"{EXEC_WRAPPER} wraps a program, and the executor {settings.executor!r} starts none: "
             "take executor = 'runtime' or 'auto'",
         )
+    if settings.streaming is not None and not wrong & {"streaming", "executor", "bootstrap", "durable"}:
+        if settings.executor == "runtime" or settings.bootstrap or (wrapped and not starts_none):
+            sentence = "a program of its own streams over the Runtime API, without this setting"
+            yield Problem((*place, "streaming"), sentence)
+        elif settings.durable is not None:
+            yield Problem((*place, "streaming"), "a durable function has one result, at its end")
     if "preload" not in wrong and settings.preload != "auto":
         for number, module in enumerate(settings.preload):
             if not module_is_installed(module):

@@ -30,15 +30,15 @@ class GrantedStream:
         self._pass_on = facts.piece
         self._grant = grant
         self._owed = 0
-        facts.began(invocation, content_type, self._settle)
+        facts.began(invocation, content_type, self._grant_owed)
 
     def piece(self, data: bytes) -> None:
         """Pass on a piece."""
         self._owed += len(data)
         if self._pass_on(self._invocation, data) and self._owed >= _GRANT_BYTES:
-            self._settle()
+            self._grant_owed()
 
-    def _settle(self) -> None:
+    def _grant_owed(self) -> None:
         owed, self._owed = self._owed, 0
         if owed:
             self._grant(owed)

@@ -79,6 +79,14 @@ REFUSED = {
         function('bootstrap = "./app.py"'),
         "functions.f.bootstrap: no program './app.py' that can be run",
     ),
+    "a stream of a runtime": (
+        function('streaming = "generator"\nexecutor = "runtime"'),
+        "functions.f.streaming: a program of its own streams over the Runtime API, without this setting",
+    ),
+    "a durable stream": (
+        function('streaming = "generator"\ndurable = { execution_timeout_s = 60 }'),
+        "functions.f.streaming: a durable function has one result, at its end",
+    ),
     "an observer": (
         '[engine]\nobservers = ["nobody"]\n' + function(),
         "engine.observers[0]: 'nobody' is no observer",

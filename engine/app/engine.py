@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from engine.app.assembly import Assembly
 from engine.app.code_folders import Bundles
 from engine.app.deployments import Deployments
+from engine.app.response_pieces import ResponsePieces
 from engine.config import Config, from_functions
 from engine.core.event import Event
 from engine.core.function import Function
@@ -230,6 +231,16 @@ class Engine:
         outcome: asyncio.Future[Outcome] = asyncio.Future(loop=loop)
         self._sink.submit(self._events.awaited(function, payload), partial(resolve, outcome))
         return await outcome
+
+    def stream(self, function: str, payload: Any = None) -> ResponsePieces:
+        """Run `function`, and iterate over its response as it comes: `async for piece in engine.stream(...)`.
+
+        Raises what `invoke` raises, at once. How the handler ended is in `outcome` of what is returned.
+        """
+        self._refuse_other_loops()
+        pieces = ResponsePieces()
+        self._sink.submit(self._events.streamed(function, payload, pieces), pieces.ended)
+        return pieces
 
     async def submit(self, function: str, payload: Any = None) -> str:
         """Have `function` run with `payload`, and return its request id at once (`Event`).

@@ -16,7 +16,15 @@ import orjson
 from engine.app import Engine
 from engine.app.executions import Executions
 from engine.cli.event_option import event_option, payload_of, template_of
-from engine.cli.options import complain, configured, http_address, python_option, run, warn
+from engine.cli.options import (
+    complain,
+    configured,
+    http_address,
+    python_option,
+    run,
+    streaming_option,
+    warn,
+)
 from engine.cli.template_options import TemplateCommand, template_options
 from engine.config import Config, Listener
 from engine.core.durable.values import MAX_EXECUTION_S
@@ -40,6 +48,7 @@ _FAILED = 1
 @template_options
 @click.option("--executor", metavar="NAME", help="auto, loop, thread, process, ...; not with --url")
 @python_option
+@streaming_option
 @click.option("--url", metavar="URL", help="run FUNCTION in the engine whose aws listener this is")
 @click.option("--durable", is_flag=True, help="MODULE.FUNCTION is durable; an execution may take 366 days")
 @click.option("--virtual-time", is_flag=True, help="waits take no time, and ids and jitter come from --seed")
@@ -63,7 +72,7 @@ def invoke(
     callbacks: tuple[str, ...],
     **overrides: str | None,
 ) -> None:
-    """Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.
+    """Invoke FUNCTION once: payload on stdout, as it comes, its log and the REPORT line on stderr.
 
     FUNCTION is a name with --config or --url, else a handler: MODULE.FUNCTION. Of a durable function
     the end of its execution is waited for, and its timeline is on stderr too. Exit code 0, or 1 if the
@@ -124,13 +133,26 @@ def _here(
         async with _engine(config, how, write_log) as engine:
             if is_durable:
                 return await _execute(engine, function, payload, how.answers, write_log)
-            outcome = await engine.invoke(function, orjson.loads(payload))
-            return not outcome.ok, outcome.body
+            return await _stream(engine, function, payload)
 
     try:
         return run(once(), VirtualTimeLoop if how.virtual_time else new_event_loop)
     except EngineError as error:
         complain(str(error).splitlines())
+
+
+async def _stream(engine: Engine, function: str, payload: bytes) -> tuple[bool, bytes]:
+    """Print a response as it comes. Returns whether it failed, and what its caller gets then."""
+    out = sys.stdout.buffer
+    pieces = engine.stream(function, orjson.loads(payload))
+    async for piece in pieces:
+        out.write(piece)
+        out.flush()
+    outcome = pieces.outcome
+    assert outcome is not None  # all pieces were taken
+    if pieces.content_type is not None and not outcome.ok:
+        out.write(b"\n")  # the error is a line of its own, after what has come
+    return not outcome.ok, outcome.body if not outcome.ok else b""
 
 
 async def _execute(

@@ -74,6 +74,12 @@ def python_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def streaming_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--streaming`, which commands have that run handlers: `generator`, or None."""
+    text = "stream what generators yield; AWS has announced this for Python, and not shipped it"
+    return click.option("--streaming", is_flag=True, flag_value="generator", default=None, help=text)(command)
+
+
 def function_named(
     handler: str,
     path: str | None,

@@ -13,6 +13,7 @@ from engine.cli.options import (
     complain,
     configured,
     python_option,
+    streaming_option,
     variable_option,
     variables_of,
     warn,
@@ -41,6 +42,7 @@ from engine.runtime.output import StandardOutput
     help="auto, loop, thread, process, a registered or module:Class one",
 )
 @python_option
+@streaming_option
 @variable_option
 @click.option("--memory-mb", type=int, metavar="N", help="configured memory of every function")
 @click.option("--timeout-s", type=float, metavar="S", help="deadline of every function")

@@ -8,8 +8,9 @@ from typing import Any
 
 import orjson
 
-from engine.core.event import Event
+from engine.core.event import Event, StreamedEvent
 from engine.core.payload_limits import MAX_ASYNC_EVENT_BYTES, MAX_EVENT_BYTES
+from engine.core.response_stream import ResponseStream
 from engine.errors import PayloadError
 
 
@@ -28,6 +29,13 @@ class DirectEvents:
         if payload is None:  # what is its own document need not become text and be read again
             return Event(function, b"null", self._new_request_id(), self._now(), "direct", None)
         return Event(function, _text(payload, MAX_EVENT_BYTES), self._new_request_id(), self._now(), "direct")
+
+    def streamed(self, function: str, payload: Any, stream: ResponseStream) -> StreamedEvent:
+        """One whose response `stream` takes piece by piece. Raises what `awaited` does."""
+        text = _text(payload, MAX_EVENT_BYTES)
+        event = StreamedEvent(function, text, self._new_request_id(), self._now(), "direct")
+        event.stream = stream
+        return event
 
     def asynchronous(self, function: str, payload: Any) -> Event:
         """One that nobody waits for. Raises PayloadError for what is no JSON value, or over 1 MiB."""

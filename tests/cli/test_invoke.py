@@ -105,3 +105,19 @@ def test_options_of_durable_functions_that_do_not_go_together_are_refused(words,
 
     assert 2 == result.exit_code
     assert said in result.output
+
+
+@pytest.mark.real_time
+def test_what_a_generator_yields_is_printed_as_it_comes(tmp_path):
+    """An error in the middle is a line after it."""
+    (tmp_path / "app.py").write_text(
+        "def handler(event, context):\n    yield 'one '\n    yield b'two'\n    raise LookupError(event)\n"
+    )
+    words = ["invoke", "app.handler", "--streaming", "--executor", "thread"]
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    body, error = done.stdout.splitlines()
+
+    assert (1, "one two", "LookupError") == (done.returncode, body, json.loads(error)["errorType"])
+    assert 1 == done.stderr.count("AWS has announced streaming for Python, not shipped it")

@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from engine.core.outcome import Outcome
 from engine.core.response_stream import PIECE_BYTES
+from engine.errors import EngineError
 
 _HELD_BYTES: Final = PIECE_BYTES
 """What waits to be taken before the handler is held back."""
@@ -23,12 +24,10 @@ class ResponsePieces:
 
     Attributes:
         content_type: What the handler called the body; None before it began, and of what is not streamed.
-        outcome: How it ended; None until the last piece was taken. Its body is empty after a success.
     """
 
     def __init__(self) -> None:
         self.content_type: str | None = None
-        self.outcome: Outcome | None = None
         self._pieces: deque[bytes] = deque()
         self._held_bytes = 0
         self._is_closed = False
@@ -45,7 +44,6 @@ class ResponsePieces:
     async def __anext__(self) -> bytes:
         while not self._pieces:
             if self._end is not None:
-                self.outcome = self._end
                 raise StopAsyncIteration
             self._arrival = asyncio.get_running_loop().create_future()
             await self._arrival
@@ -60,6 +58,13 @@ class ResponsePieces:
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended; its body is empty after a response that was streamed. EngineError before that."""
+        if self._end is None:
+            raise EngineError("the response has not ended")
+        return self._end
 
     def close(self) -> None:
         """Take nothing more. Does nothing after the end."""

@@ -149,7 +149,6 @@ async def _stream(engine: Engine, function: str, payload: bytes) -> tuple[bool, 
         out.write(piece)
         out.flush()
     outcome = pieces.outcome
-    assert outcome is not None  # all pieces were taken
     if pieces.content_type is not None and not outcome.ok:
         out.write(b"\n")  # the error is a line of its own, after what has come
     return not outcome.ok, outcome.body if not outcome.ok else b""

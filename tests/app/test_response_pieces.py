@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from engine import Engine, Function, Status
-from engine.errors import FunctionNotFound, NotAccepting
+from engine.errors import EngineError, FunctionNotFound, NotAccepting
 from engine.testing import virtual_platform
 
 SOURCE = """
@@ -58,6 +58,16 @@ async def test_pieces_come_when_the_handler_yields_them(engine):
     assert [(1, b"0 "), (2, b"1 "), (3, b"2 ")] == took
     assert (Status.SUCCESS, 3000) == (pieces.outcome.status, pieces.outcome.billed_ms)
     assert "application/octet-stream" == pieces.content_type
+
+
+async def test_a_response_that_has_not_ended_has_no_outcome(engine):
+    pieces = engine.stream("f", {"do": "ticks", "n": 1})
+
+    with pytest.raises(EngineError, match="has not ended"):
+        pieces.outcome  # noqa: B018
+
+    assert [b"0 "] == [piece async for piece in pieces]
+    assert pieces.outcome.ok
 
 
 async def test_a_failure_is_the_outcome_after_the_pieces(engine):

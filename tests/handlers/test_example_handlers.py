@@ -393,3 +393,9 @@ def test_faulty_returns_what_is_no_result(load, context):
     assert "teapot" == faulty({"how": "malformed"}, context)["statusCode"]
     assert 6_291_556 < len(encode(faulty({"how": "too_large"}, context))[0])
     assert "this answer comes too late" == faulty({"how": "sleep", "seconds": 0}, context)
+
+
+def test_a_countdown_yields_a_line_for_each_number(load, context):
+    lines = list(load("countdown.handler")({"from": 2, "pause_s": 0}, context))
+
+    assert ["2\n", "1\n", "lift-off\n"] == lines

@@ -31,12 +31,15 @@ SERVICES = {
     "lambda": "lambda/2015-03-31",
     "logs": "logs/2014-03-28",
     "s3": "s3/2006-03-01",
+    "sns": "sns/2010-03-31",
     "sqs": "sqs/2012-11-05",
 }
 """Name of a model's file to its place in botocore's data."""
 QUERY_BOTOCORE = "1.29.165"
 """The last version whose description of SQS is that of the Query protocol."""
 QUERY_SERVICES = ("sqs",)
+QUERY_TODAY = ("sns",)
+"""Services that speak the Query protocol, and no other."""
 QUERY_NAMES = {"MessageSystemAttributeList": "MessageSystemAttributeName"}
 """Of members of lists that are younger than that version (SQS API reference, "ReceiveMessage")."""
 PARTS: Mapping[str, frozenset[str]] = {
@@ -195,8 +198,9 @@ def files(distribution: Path, older: Path) -> dict[str, str]:
     found = {}
     for name, place in SERVICES.items():
         model = compiled(read(data_of(distribution), place), PARTS.get(name))
-        if name in QUERY_SERVICES:
-            model = with_query(model, read(data_of(older), place))
+        if name in QUERY_SERVICES + QUERY_TODAY:
+            described_by = distribution if name in QUERY_TODAY else older
+            model = with_query(model, read(data_of(described_by), place))
         found[f"{name}.json"] = text_of(model)
     return found
 

@@ -75,6 +75,7 @@ class DestinationRecord:
         attributes: Message attributes by name, as `(data type, value)`; the value of a binary one is bytes.
         key: The object's key if the destination is a bucket.
         trace: The X-Ray header that goes with it.
+        subject: That of a message to a topic.
         group, dedup_id: `MessageGroupId` and `MessageDeduplicationId` of a message; a FIFO queue takes none
             without a group.
     """
@@ -83,6 +84,7 @@ class DestinationRecord:
     attributes: Mapping[str, tuple[str, str | bytes]] = field(default_factory=dict)
     key: str | None = None
     trace: str | None = None
+    subject: str | None = None
     group: str | None = None
     dedup_id: str | None = None
 

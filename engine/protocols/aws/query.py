@@ -28,6 +28,7 @@ _NOT_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uff
 _XML: Final = '<?xml version="1.0"?>'
 _KEYS: Final = ("Name", "Key", "key")
 """What a pair of a map may call its key: clients do not agree."""
+_WRAPPERS: Final = frozenset({"member", "entry"})
 _NO_NAMES: Final[Mapping[str, str]] = {}
 
 
@@ -40,15 +41,20 @@ class Query:
         *,
         texts: Mapping[str, str] = _NO_NAMES,
         json_names: Mapping[str, str] = _NO_NAMES,
+        declaration: str = _XML,
+        detail: str = "<Detail/>",
     ) -> None:
-        """What differs from other protocols.
+        """What differs from other protocols, and between services.
 
         Args:
             model: Of the service.
             texts: By name of an error, its text in this protocol.
             json_names: By name of a member, its name in answers in JSON.
+            declaration: What XML begins with.
+            detail: What an error ends with.
         """
         self._model = model
+        self._declaration, self._detail = declaration, detail
         self._texts = texts
         self._json_names = json_names
         self._namespace = model.metadata["xmlNamespace"]
@@ -131,7 +137,7 @@ class Query:
             content = "".join(self._members(shape, result))
             inner = f"<{wrapper}>{content}</{wrapper}>" if content else f"<{wrapper}/>"
         metadata = f"<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>"
-        text = f'{_XML}<{response} xmlns="{self._namespace}">{inner}{metadata}</{response}>'
+        text = f'{self._declaration}<{response} xmlns="{self._namespace}">{inner}{metadata}</{response}>'
         request.respond(200, _head(request_id, "text/xml"), text.encode())
 
     def fail(self, request: Request, request_id: str, error: ServiceError) -> None:
@@ -145,8 +151,8 @@ class Query:
             self._respond(request, request_id, error.status, {"Error": about, "RequestId": request_id})
             return
         text = (
-            f'{_XML}<ErrorResponse xmlns="{self._namespace}"><Error><Type>{fault}</Type>'
-            f"<Code>{code}</Code><Message>{_text(message)}</Message><Detail/></Error>"
+            f'{self._declaration}<ErrorResponse xmlns="{self._namespace}"><Error><Type>{fault}</Type>'
+            f"<Code>{code}</Code><Message>{_text(message)}</Message>{self._detail}</Error>"
             f"<RequestId>{request_id}</RequestId></ErrorResponse>"
         )
         request.respond(error.status, _head(request_id, "text/xml"), text.encode())
@@ -196,7 +202,8 @@ class Query:
             of = self._model.shape_of(shape["member"])
             return [self._view(of, item) for item in value]
         if kind == "map":
-            key_name, value_name = shape["key"]["queryName"], shape["value"]["queryName"]
+            key_name = shape["key"].get("queryName", "key")
+            value_name = shape["value"].get("queryName", "value")
             of = self._model.shape_of(shape["value"])
             return [{key_name: key, value_name: self._view(of, item)} for key, item in value.items()]
         return value
@@ -240,7 +247,12 @@ def _tree(form: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _numbered(node: Any) -> list[Any]:
-    """The items of `Name.1`, `Name.2`, ... in order; a single one needs no number, others may be missing."""
+    """The items of `Name.1`, `Name.2`, ... in order; a single one needs no number, others may be missing.
+
+    Of lists and maps that are not flat: of `Name.member.1`, `Name.entry.1`.
+    """
+    if isinstance(node, dict) and len(node) == 1 and not _WRAPPERS.isdisjoint(node):
+        [node] = node.values()
     if not isinstance(node, dict):
         return [node] if node else []  # `AttributeName=All`, and `Entries=` for an empty list
     if not node.keys().isdisjoint(_KEYS):  # `Attribute.Name=VisibilityTimeout&Attribute.Value=35`

@@ -1,0 +1,1 @@
+"""Amazon SNS in memory: topics, subscriptions, and what is published to whom."""

@@ -1,0 +1,1 @@
+"""Events of type `sns`: topics that invoke functions."""

@@ -22,6 +22,7 @@ LATE = {
     "engine.report.execution_timeline": "draws a durable execution, when the console is asked to",
     "engine.services.logs.service": "CloudWatch Logs, for the first AWS client that asks",
     "engine.app.buses": "topics and event buses, for the first client or event of the configuration",
+    "engine.services.sns": "topics, for the first client, event or table of them",
     "engine.services.deliveries": "deliveries of topics and event buses",
     "engine.services.eventbridge": "event buses",
     "engine.telemetry.exposition": "brings prometheus_client",

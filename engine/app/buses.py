@@ -14,6 +14,9 @@ from engine.protocols.aws.sent_trace import sent_trace
 from engine.services.deliveries.deliveries import Deliveries
 from engine.services.deliveries.delivery import TargetPort, port_of
 from engine.services.eventbridge.service import EventBridgeService
+from engine.services.lambda_api.code_packages import Spawn
+from engine.services.sns.http_endpoints import HttpPort
+from engine.services.sns.service import SnsService
 
 
 class Buses:
@@ -23,13 +26,15 @@ class Buses:
         ports: How each kind of target is reached. A service adds itself here as one.
         deliveries: Those under way, of all services.
         events: The event buses.
+        topics: Those of SNS.
     """
 
-    def __init__(self, engine: Engine, host: Host, queues: DestinationSender) -> None:
-        """`queues` sends to the engine's queues. The engine is open."""
+    def __init__(self, engine: Engine, host: Host, queues: DestinationSender, spawn: Spawn) -> None:
+        """`queues` sends to the engine's queues, `spawn` starts a coroutine function. The engine is open."""
         self.ports: dict[TargetKind, TargetPort] = {
             "lambda": FunctionPort(engine.asynchronous, host),
             "sqs": port_of(queues),
+            "http": HttpPort(spawn, engine.platform.offload),
         }
         self.deliveries = Deliveries(
             engine.loop,
@@ -51,6 +56,8 @@ class Buses:
             )
         )
         self.ports["events"] = self.events.attempt
+        self.topics = host.services.add(SnsService(host, self.deliveries.deliver, engine.endpoint_url))
+        self.ports["sns"] = port_of(self.topics.send)
 
     def close(self) -> None:
         """Fire and retry nothing more: what waits goes to its dead-letter queue."""

@@ -57,7 +57,8 @@ def may_wait_for_clients(engine: Engine) -> bool:
     Handlers in this process can: they may take every descriptor, and their files names of modules.
     """
     config = engine.config
-    others = config.bindings.keys() - {"http"} or config.resources.queues or config.resources.buckets
+    resources = config.resources
+    others = config.bindings.keys() - {"http"} or resources.queues or resources.topics or resources.buckets
     senders = any(map(_has_destination, config.functions))
     return not (others or senders or config.state_dir) and _OF_THEIR_OWN.issuperset(engine.chosen.values())
 

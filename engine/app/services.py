@@ -45,6 +45,7 @@ from engine.sources.sqs.source import SqsSource
 T = TypeVar("T")
 
 EVENTS: Final = "events"
+SNS: Final = "sns"
 _OBJECTS: Final = "objects"
 """Folder of the object store, inside the state folder."""
 _NONE: Final[InvokeConfig] = {}
@@ -82,6 +83,7 @@ class Services:
         )
         self._sqs = self._add_sqs()
         self._s3 = self._add_s3()
+        self._add_topics()
         sources = self._make_sources(http)
         self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
         self._show_mappings(sources)
@@ -147,7 +149,7 @@ class Services:
         if self._buses is None:
             from engine.app.buses import Buses
 
-            self._buses = Buses(self._engine, self._host, self._engine.parts.senders[SQS])
+            self._buses = Buses(self._engine, self._host, self._engine.parts.senders[SQS], self._spawn)
         return self._buses
 
     # ---------------------------------------------------------------- steps of building
@@ -173,6 +175,13 @@ class Services:
         self._engine.parts.senders[S3] = service.put_record
         self._engine.parts.senders[EVENTS] = self._send_event
         return self._registry.add(service, close=service.close)
+
+    def _add_topics(self) -> None:
+        """Those of the configuration; without any, SNS is opened when it is first needed."""
+        self._engine.parts.senders[SNS] = self._send_to_topic
+        topics = self._config.resources.topics
+        if topics or SNS in self._config.bindings:
+            self.buses.topics.declare(topics)
 
     def _make_sources(self, http: EventSource | None) -> dict[str, EventSource]:
         host = self._host
@@ -231,6 +240,7 @@ class Services:
         )
         handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._make_webhooks().handle}
         handlers[EVENTS] = self._handle_events
+        handlers[SNS] = self._handle_topics
         output = engine.parts.output
         if output.function_log is not None:
             handlers["logs"] = LogsHandler(
@@ -242,6 +252,9 @@ class Services:
 
     def _handle_events(self, request: Request, scope: CredentialScope) -> None:
         self.buses.events.handle(request, scope)
+
+    def _handle_topics(self, request: Request, scope: CredentialScope) -> None:
+        self.buses.topics.handle(request, scope)
 
     def _make_webhooks(self) -> Webhooks:
         settings = self._config.resources.s3
@@ -262,6 +275,10 @@ class Services:
         """Send it to an event bus. Raises DeliveryError."""
         self.buses.events.send(arn, record)
 
+    def _send_to_topic(self, arn: str, record: DestinationRecord) -> None:
+        """Publish it. Raises DeliveryError."""
+        self.buses.topics.send(arn, record)
+
     def _invoke_config(self, name: str, qualifier: str | None) -> InvokeConfig:
         record = self._functions.record(name)
         kept = record.invoking.get(qualifier or LATEST) if record is not None else None
@@ -272,12 +289,14 @@ class Services:
         return record is not None and record.recursion == "Allow"
 
     def _exists(self, arn: str) -> bool:
-        """Whether there is the function or the queue of that ARN."""
+        """Whether there is the function, the queue or the topic of that ARN."""
         target = target_of(arn)
         if target is None:
             return False
         if target.service == SQS:
             return self._sqs.queues.find_arn(arn) is not None
+        if target.service == SNS:
+            return bool(self.buses.topics.has(arn))
         account = self._host.account
         name = target.resource.removeprefix("function:").partition(":")[0]
         own = target[1:3] == (account.region, account.account_id)

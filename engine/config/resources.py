@@ -1,4 +1,4 @@
-"""Tables of what functions are fed from and write to: queues, buckets, streams, DynamoDB tables, `[s3]`."""
+"""Tables of what functions are fed from and write to: queues, topics, buckets, streams, tables, `[s3]`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.services.sqs.settings import QUEUE_NAME, QUEUE_NAME_RULE, QueueSetti
 
 Model = TypeVar("Model", bound=SettingsTable)
 
-RESOURCE_TABLES: Final = ("queues", "buckets", "streams", "tables", "s3")
+RESOURCE_TABLES: Final = ("queues", "topics", "buckets", "streams", "tables", "s3")
 _STREAM_KEYS: Final[Mapping[str, str]] = {"kinesis": "stream", "dynamodb": "table"}
 """Types of events that read streams, and the key that names what they read."""
 _DESTINATIONS: Final = ("on_success", "on_failure", "dead_letter_queue")
@@ -30,12 +30,14 @@ class Resources:
     """What there is besides functions.
 
     Attributes:
-        queues, buckets: By name: those with a table, and those that functions have as destinations.
+        queues, topics, buckets: By name: those with a table, and those that others name. Topics have
+            `TopicSettings`, which are imported only if there is one.
         streams, tables: By name: what the partner is to have.
         s3: `[s3]`.
     """
 
     queues: Mapping[str, QueueSettings] = field(default_factory=dict)
+    topics: Mapping[str, Any] = field(default_factory=dict)
     buckets: Mapping[str, BucketSettings] = field(default_factory=dict)
     streams: Mapping[str, DataStreamSettings] = field(default_factory=dict)
     tables: Mapping[str, TableSettings] = field(default_factory=dict)
@@ -78,8 +80,11 @@ def resources(
     ]
     s3 = validated(S3Settings, _table(document, ("s3",), problems), ("s3",), problems)
     for settings in buckets.values():
-        queues |= {rule.queue: QueueSettings() for rule in settings.notifications if rule.queue not in queues}
-    for place, target in destinations(functions, events, account):
+        rules = settings.notifications
+        queues |= {rule.queue: QueueSettings() for rule in rules if rule.queue not in queues and rule.queue}
+    named = tuple(destinations(functions, events, account))
+    topics = _topics(document, named, buckets, queues, problems)
+    for place, target in named:
         if target.service == "sqs" and QUEUE_NAME.fullmatch(target.resource) is None:
             problems.append(Problem(place, f"the name of a queue {QUEUE_NAME_RULE}"))
         elif target.service == "sqs":
@@ -91,11 +96,46 @@ def resources(
     streams, tables = _of_partner(document, events, account, problems)
     return Resources(
         queues=MappingProxyType(queues),
+        topics=MappingProxyType(topics),
         buckets=MappingProxyType(buckets),
         streams=MappingProxyType(streams),
         tables=MappingProxyType(tables),
         s3=s3 or S3Settings(),
     )
+
+
+def _topics(
+    document: Mapping[str, Any],
+    named: Iterable[Destination],
+    buckets: Mapping[str, BucketSettings],
+    queues: dict[str, QueueSettings],
+    problems: list[Problem],
+) -> dict[str, Any]:
+    """Topics with a table, as destinations and of buckets. The queues of their subscriptions are added."""
+    targets = [(place, target.resource) for place, target in named if target.service == "sns"]
+    targets += [
+        (("buckets", name, "notifications", number, "topic"), rule.topic)
+        for name, settings in buckets.items()
+        for number, rule in enumerate(settings.notifications)
+        if rule.topic is not None
+    ]
+    if not targets and "topics" not in document:
+        return {}
+    from engine.services.sns.settings import TopicSettings, topic_name, topic_problems
+
+    topics: dict[str, TopicSettings] = _named(TopicSettings, document, "topics", problems)
+    problems += [Problem(("topics", *place), sentence) for place, sentence in topic_problems(topics)]
+    for place, name in targets:
+        try:
+            topics.setdefault(topic_name(name), TopicSettings())
+        except ValueError as error:
+            problems.append(Problem(place, str(error)))
+    for topic in topics.values():
+        for one in topic.subscriptions:
+            for queue in (one.queue, one.dead_letter_queue):
+                if queue is not None and QUEUE_NAME.fullmatch(queue) is not None:
+                    queues.setdefault(queue, QueueSettings())
+    return topics
 
 
 def _of_partner(
@@ -144,7 +184,11 @@ def destinations(
         for function in functions
         for key in _DESTINATIONS
     ]
-    named += [((*place, "on_failure"), getattr(settings, "on_failure", None)) for place, settings in events]
+    named += [
+        ((*place, key), getattr(settings, key, None))
+        for place, settings in events
+        for key in ("on_failure", "dead_letter_queue")
+    ]
     for place, text in named:
         target = None if not isinstance(text, str) else target_of(expanded(text, account))
         if target is not None and target[1:3] in ((account.region, account.account_id), ("", "")):

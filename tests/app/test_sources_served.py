@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,26 +12,10 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.app.ear import HANDLERS, Ear
+
 pytestmark = pytest.mark.real_time
 
-HANDLERS = """
-import json, os, socket, time
-
-def sign(event, context):
-    if isinstance(event, dict) and event.get("sleep_s"):
-        tell("begun", event)
-        time.sleep(event["sleep_s"])
-    tell(context.function_name, event)
-    return {"seen": event}
-
-def fail(event, context):
-    tell(context.function_name, event)
-    raise LookupError("not in stock")
-
-def tell(who, event):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mouth:
-        mouth.sendto(json.dumps([who, event]).encode(), "\\0" + os.environ["EAR"])
-"""
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
 QUEUE_ARN = "arn:aws:sqs:us-east-1:000000000000:"
 TRACE = """timestamp,function,payload
@@ -58,32 +41,6 @@ def documented(name):
     """A file that docs/sources.md shows."""
     page = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
     return page.partition(f"<!-- file: {name} -->\n```python\n")[2].partition("```\n")[0]
-
-
-class Ear:
-    """Where handlers tell what they got: blocks until they do.
-
-    An abstract socket: `/tmp` is each environment's own.
-    """
-
-    def __init__(self, name):
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(f"\0{name}")
-        self._socket.settimeout(60)
-        self._heard = []
-        self.line = f'environment = {{ EAR = "{name}" }}'
-
-    def hear(self, who, count=1):
-        """The next events that `who` got; what others got is kept for later."""
-        while len([name for name, _ in self._heard if name == who]) < count:
-            self._heard.append(json.loads(self._socket.recv(1 << 20)))
-        mine = [event for name, event in self._heard if name == who][:count]
-        for event in mine:
-            self._heard.remove([who, event])
-        return mine
-
-    def close(self):
-        self._socket.close()
 
 
 @pytest.fixture(scope="module")

@@ -97,8 +97,9 @@ def _rule(node: Element, tag: str, new_id: Callable[[], str]) -> NotificationRul
     for event in value["Events"]:
         if event not in EVENT_TYPES:
             raise invalid_argument("The event is not supported for notifications", "Event", event)
-    if kind == "queue" and arn.endswith(".fifo"):
-        raise unreachable([(NotificationTarget(kind, arn), "FIFO queues are not supported as a destination")])
+    if kind in ("queue", "topic") and arn.endswith(".fifo"):
+        reason = f"FIFO {kind}s are not supported as a destination"
+        raise unreachable([(NotificationTarget(kind, arn), reason)])
     filters = _filters(value.get("Filter", {}).get("Key", {}).get("FilterRules", ()))
     return NotificationRule(
         id=value.get("Id") or new_id(),

@@ -33,6 +33,8 @@ Raises `NotAccepting` if it took nothing.
 """
 
 _SERVICES: Final[Mapping[TargetKind, str]] = {"queue": "sqs", "topic": "sns", "eventbridge": "events"}
+_SUBJECT: Final = "Amazon S3 Notification"
+"""Of notifications to topics (recorded)."""
 _BRIDGE: Final = NotificationTarget("eventbridge", "")
 
 
@@ -93,7 +95,9 @@ class NotificationTargets:
         if sender is None:  # there is no such service here: what is for EventBridge is dropped
             return
         try:
-            sender(target.arn or self._bus, DestinationRecord(body=orjson.dumps(document), trace=trace))
+            subject = _SUBJECT if target.kind == "topic" else None
+            record = DestinationRecord(body=orjson.dumps(document), trace=trace, subject=subject)
+            sender(target.arn or self._bus, record)
         except DeliveryError as error:
             _log.warning("a notification of S3 was dropped: %s", error)
 

@@ -9,7 +9,13 @@ from engine.core.spelling import did_you_mean
 from engine.core.table import SettingsTable, fresh
 from engine.core.table_rules import Array, Bounds, Check, Length, Pattern
 from engine.services.s3.bucket_names import bucket_problem
-from engine.services.s3.notification_rules import EVENT_TYPES, Form, NotificationRule, NotificationTarget
+from engine.services.s3.notification_rules import (
+    EVENT_TYPES,
+    Form,
+    NotificationRule,
+    NotificationTarget,
+    TargetKind,
+)
 
 
 def _bucket(name: str) -> str:
@@ -83,10 +89,23 @@ class S3Event(_Wanted):
     form: Form = "s3"
 
 
-class QueueNotification(_Wanted):
-    """One entry of `[[buckets.NAME.notifications]]`: what goes to a queue. `queue` is its name."""
+class BucketNotification(_Wanted):
+    """One entry of `[[buckets.NAME.notifications]]`: what goes to a queue or a topic, by its name."""
 
-    queue: Annotated[str, Pattern(r"^[A-Za-z0-9_-]{1,80}$")]
+    queue: Annotated[str, Pattern(r"^[A-Za-z0-9_-]{1,80}$")] | None = None
+    topic: Annotated[str, Pattern(r"^[A-Za-z0-9_-]{1,256}$")] | None = None
+
+    def check_keys_together(self) -> None:
+        """It goes to one."""
+        if (self.queue is None) is (self.topic is None):
+            raise ValueError("needs one of queue and topic")
+
+    def target(self, account: Account) -> NotificationTarget:
+        """Where it goes."""
+        kind: TargetKind = "queue" if self.topic is None else "topic"
+        service = "sqs" if self.topic is None else "sns"
+        name = self.queue if self.topic is None else self.topic
+        return NotificationTarget(kind, f"arn:aws:{service}:{account.region}:{account.account_id}:{name}")
 
 
 class BucketCors(SettingsTable):
@@ -116,24 +135,21 @@ class BucketSettings(SettingsTable):
         versioning: Whether the bucket has versions.
         eventbridge: Whether EventBridge is notified of all events.
         tags: Free labels.
-        notifications: Those to queues. Functions have event tables of their own.
+        notifications: Those to queues and topics. Functions have event tables of their own.
         cors: Which pages of other origins may use the bucket; absent leaves what was put over the API.
     """
 
     versioning: bool = False
     eventbridge: bool = False
     tags: dict[str, str] = fresh(dict)
-    notifications: Array[QueueNotification] = ()
+    notifications: Array[BucketNotification] = ()
     cors: Annotated[Array[BucketCors], Length(most=100)] = ()
 
     def rules(self, name: str, account: Account) -> tuple[NotificationRule, ...]:
         """`notifications` as rules."""
-        arn = f"arn:aws:sqs:{account.region}:{account.account_id}:"
         return tuple(
-            notification.rule(
-                NotificationTarget("queue", arn + notification.queue), f"{name}-{notification.queue}-{number}"
-            )
-            for number, notification in enumerate(self.notifications, 1)
+            one.rule(one.target(account), f"{name}-{one.queue or one.topic}-{number}")
+            for number, one in enumerate(self.notifications, 1)
         )
 
 

@@ -8,18 +8,15 @@ from typing import ClassVar
 import anyio
 from anyio.abc import TaskStatus
 
-from engine.core.destinations import expanded
 from engine.errors import ConfigError
 from engine.ports import Binding, EventSource, Host, SettingsModel, Sink
 from engine.protocols.aws.errors import ServiceError
 from engine.services.sns.service import SnsService
 from engine.services.sns.settings import SnsEvent, TopicSettings, topic_name
-from engine.services.sqs.service import SqsService
-from engine.services.sqs.settings import QueueSettings
 
 
 class SnsSource:
-    """All SNS events of an engine: a subscription for each. Topics and dead-letter queues are made."""
+    """All SNS events of an engine: a subscription for each. Topics that are not there are made."""
 
     Settings: ClassVar[type[SettingsModel]] = SnsEvent
 
@@ -29,8 +26,6 @@ class SnsSource:
             settings = binding.settings
             if not isinstance(settings, SnsEvent):
                 raise TypeError(f"an SNS event needs SnsEvent settings, not {type(settings).__name__}")
-            if settings.dead_letter_queue is not None:
-                make_queue(expanded(settings.dead_letter_queue, host.account), host)
             arn = service.topics.arn(topic_name(settings.topic))
             function = host.account.function_arn(binding.function.name, binding.qualifier)
             try:
@@ -52,11 +47,3 @@ class SnsSource:
         """Wait until `stopping`: events come by the topics."""
         task_status.started(None)
         await stopping.wait()
-
-
-def make_queue(arn: str, host: Host) -> None:
-    """Make the queue of that ARN, if it is one of the engine's and is not there."""
-    queues = host.services.find(SqsService)
-    name = arn.rpartition(":")[2]
-    if queues is not None and queues.queues.arn(name) == arn and queues.queues.find(name) is None:
-        queues.declare({name: QueueSettings()})

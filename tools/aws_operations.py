@@ -25,6 +25,7 @@ from engine.services.eventbridge.operations.targets import TargetOperations
 from engine.services.lambda_api import control_plane
 from engine.services.lambda_api.routes import INVOKING
 from engine.services.s3 import routing
+from engine.services.sns.service import PARTS as SNS_PARTS
 from engine.services.sqs.message_operations import MessageOperations
 from engine.services.sqs.queue_operations import QueueOperations
 
@@ -33,7 +34,7 @@ PAGES = ROOT / "docs" / "fidelity"
 
 DONE, KEPT, REFUSED = "done", "kept and shown", "refused by name"
 
-FOLDERS = tuple(f"engine/services/{name}" for name in ("lambda_api", "sqs", "s3", "eventbridge"))
+FOLDERS = tuple(f"engine/services/{name}" for name in ("lambda_api", "sqs", "s3", "eventbridge", "sns"))
 PROTOCOLS = "engine/protocols/aws"
 APART = {
     "logs": "engine/services/logs",
@@ -78,6 +79,7 @@ def services() -> list[Service]:
         ),
         Service("s3", "S3", "s3.md", buckets),
         Service("events", "EventBridge", "eventbridge.md", _kinds(operations_of(_EVENTBRIDGE))),
+        Service("sns", "SNS", "sns.md", _kinds(operations_of(SNS_PARTS))),
     ]
 
 

@@ -18,11 +18,12 @@ from engine.packages.records import Record, StoredState
 from engine.registry import names, resolve
 from engine.services.partner.settings import DataStreamSettings, TableSettings
 from engine.services.s3.settings import BucketSettings, S3Settings
+from engine.services.sns.settings import TopicSettings
 from engine.services.sqs.settings import QueueSettings
 
 TABLES = [
     *(EngineSettings, FunctionSettings, ClusterSettings, RaySettings),
-    *(QueueSettings, BucketSettings, S3Settings, StoredState),
+    *(QueueSettings, TopicSettings, BucketSettings, S3Settings, StoredState),
     *(DataStreamSettings, TableSettings),
     *(resolve("source", kind).Settings for kind in names("source")),
 ]

@@ -292,11 +292,11 @@ WHOLE = [
     ("[functions.f]", ["functions.f.handler: is required"]),
     (FUNCTION + "[function.g]", ["function: unknown key, did you mean 'functions'?"]),
     (
-        FUNCTION + "[topics.t]",
+        FUNCTION + "[subjects.t]",
         [
             (
-                "topics: unknown key "
-                "(known: engine, functions, cluster, ray, queues, buckets, streams, tables, s3)"
+                "subjects: unknown key "
+                "(known: engine, functions, cluster, ray, queues, topics, buckets, streams, tables, s3)"
             )
         ],
     ),

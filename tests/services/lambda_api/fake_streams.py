@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from engine.core.event_patterns.filter_criteria import FilterError, compile_filter
 from engine.core.function import Account
-from engine.sources.sqs.filters import FilterError, compiled
 from engine.sources.streams.settings import DynamodbEvent, KinesisEvent
 
 KINDS = {"kinesis": KinesisEvent, "dynamodb": DynamodbEvent}
@@ -40,7 +40,7 @@ class FakeStreams:
 
     def is_filter(self, _service: str, pattern: str) -> bool:
         try:
-            compiled(pattern)
+            compile_filter(pattern, None)
         except FilterError:
             return False
         return True

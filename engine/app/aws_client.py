@@ -12,6 +12,7 @@ import anyio
 
 from engine.ports import Clock
 from engine.protocols.http.message import Request
+from engine.protocols.http.streams import AnswerStream, CollectedAnswer
 
 Answer = Callable[[int, bytes, bytes], None]
 """Takes status, header lines and body, once."""
@@ -68,6 +69,12 @@ class _Writer:
     def answer(self, _request: Request, status: int, head: bytes, body: bytes) -> None:
         """Passed on."""
         self._answer(status, head, body)
+
+    def stream(
+        self, _request: Request, status: int, head: bytes, _drained: Callable[[], None]
+    ) -> AnswerStream:
+        """Passed on at its end."""
+        return CollectedAnswer(self._answer, status, head)
 
     def awaits(self, _request: Request) -> bool:
         """Whoever asked here waits."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -27,6 +28,7 @@ from engine.executors.runtime_api.worker_processes import WorkerProcesses
 from engine.ports import Facts, Workshop
 from engine.protocols.http.request_gate import RequestGate, marks_of
 from engine.protocols.http.server import HttpLimits, HttpServer, Request
+from engine.protocols.http.streams import BodyReceiver
 
 LIMITS: Final = HttpLimits(
     max_body_bytes=MAX_RESPONSE_BYTES,
@@ -36,6 +38,8 @@ LIMITS: Final = HttpLimits(
     remembered_heads=16,  # most name an invocation, and never come again
 )
 _LOOK_EVERY_S: Final = 0.2
+_TURNS: Final = 4
+"""Of the loop, in which a connection is accepted, and a request on it read."""
 
 
 class RuntimeEnvironmentEvents(Protocol):
@@ -77,7 +81,7 @@ class RuntimeEnvironment:
         self._is_ready = False
         self._api = RuntimeApi(self, shared=self._shared)
         self._gate = RequestGate("127.0.0.1", remember=LIMITS.remembered_heads)
-        self._server = HttpServer(self._handle, self._clock, LIMITS)
+        self._server = HttpServer(self._handle, self._clock, LIMITS, receive=self._receive)
         self._child: RuntimeProcess | None = None
         self._address = ""
         self._spawning = False
@@ -86,6 +90,7 @@ class RuntimeEnvironment:
         self._lines = OutputLines()
         self._workers: WorkerProcesses | None = None  # of a shared environment's runtime
         self._looks = False
+        self._exit_status: int | None = None  # status of the process, which is not reported yet
 
     async def open(self) -> None:
         """Listen, unless it does already, and start the process. Errors are reported by `failed`."""
@@ -121,6 +126,12 @@ class RuntimeEnvironment:
             responses.refuse(request, 403, "Forbidden", refusal.message)
         else:
             self._api.handle(request)
+
+    def _receive(self, request: Request, resume: Callable[[], None]) -> BodyReceiver | None:
+        """What takes the body of a request as it comes; None for one that is to be handled as a whole."""
+        if not self._gate.is_plain(request) and self._gate.judge(marks_of(request)) is not None:
+            return None
+        return self._api.receive(request, resume)
 
     def run(self, invocation: Invocation) -> None:
         """Give it to the process at its next poll."""
@@ -204,6 +215,24 @@ class RuntimeEnvironment:
         if not self.closed:
             peak_mb = self._child.peak_mb() if self._child is not None else None
             self._owner.facts.ended(invocation, result._replace(max_memory_mb=peak_mb))
+            if self._exit_status is not None and not self._api.streams:
+                self._report_exit(self._exit_status)
+
+    def began(self, invocation: Invocation, content_type: str, resume: Callable[[], None]) -> None:
+        """Report that a response begins which the runtime streams."""
+        if not self.closed:
+            self._owner.facts.began(invocation, content_type, resume)
+
+    def piece(self, invocation: Invocation, data: bytes) -> bool:
+        """Report a piece of it; whether the next one may come."""
+        return self.closed or self._owner.facts.piece(invocation, data)
+
+    def truncated(self, invocation: Invocation, result: Result) -> None:
+        """Report the result, after which nothing can run here any more."""
+        if not self.closed:
+            peak_mb = self._child.peak_mb() if self._child is not None else None
+            self._owner.discard(self)
+            self._owner.facts.ended(invocation, result._replace(max_memory_mb=peak_mb))
 
     def arn(self, invocation: Invocation) -> str:
         """The ARN that the caller has used."""
@@ -273,7 +302,30 @@ class RuntimeEnvironment:
         child.reap()
         if self.closed:
             self._owner.discard(self)
-        elif self._is_ready and self._api.restart():
+        else:
+            self._read_on(status, _TURNS if self._api.unanswered() else 0)
+
+    def _read_on(self, status: int, turns: int) -> None:
+        """Report an exit when all is read that the runtime had sent before, which its sockets still hold.
+
+        Turns of the loop bring what is there already; a response that is being streamed may come slowly, if
+        its reader is slow, and ends with its connection.
+        """
+        if self.closed:
+            return
+        if turns:
+            self._loop.call_soon(self._read_on, status, turns - 1)
+            return
+        self._exit_status = status
+        if not self._api.streams:
+            self._report_exit(status)
+
+    def _report_exit(self, status: int) -> None:
+        """Report that the process is gone, or start another one."""
+        child, self._exit_status = self._child, None
+        if self.closed or child is None:
+            return
+        if self._is_ready and self._api.restart():
             self._child = self._workers = None
             self._owner.open(self)
         else:

@@ -2,7 +2,7 @@
 
 An environment is an address on loopback and a process started with it in `AWS_LAMBDA_RUNTIME_API`. At the
 deadline its whole process group is killed. What cannot be done here: to cap memory, to give a process
-a `/tmp` or a user of its own, to hand a streamed response on before it is complete.
+a `/tmp` or a user of its own.
 """
 
 from __future__ import annotations

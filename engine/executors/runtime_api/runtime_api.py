@@ -6,6 +6,7 @@ Source: Lambda Developer Guide, "Using the Lambda runtime API".
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from engine.core.error_bodies import InitFailure, platform_error_body, response_too_large_body
@@ -13,6 +14,7 @@ from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.executors.runtime_api import responses
 from engine.executors.runtime_api.responses import PollState
+from engine.executors.runtime_api.streamed_body import ERROR_TYPE, StreamedBody, StreamListener
 from engine.protocols.http.server import Request
 
 _PREFIX: Final = b"/2018-06-01/runtime/"
@@ -21,11 +23,9 @@ _INITIALISING: Final = frozenset(
     (PollState.STARTED, PollState.INIT_ERROR, PollState.RESTORE_READY, PollState.RESTORE_ERROR)
 )
 _MODE: Final = b"lambda-runtime-function-response-mode"
-_ERROR_TYPE: Final = b"lambda-runtime-function-error-type"
-_ERROR_BODY: Final = b"lambda-runtime-function-error-body"
 
 
-class RuntimeApiListener(Protocol):
+class RuntimeApiListener(StreamListener, Protocol):
     """Told what the runtime does."""
 
     def ready(self) -> None:
@@ -39,6 +39,9 @@ class RuntimeApiListener(Protocol):
 
     def ended(self, invocation: Invocation, result: Result) -> None:
         """The runtime has answered the invocation."""
+
+    def truncated(self, invocation: Invocation, result: Result) -> None:
+        """The connection by which it was answered was lost: nothing more is expected of the runtime."""
 
     def arn(self, invocation: Invocation) -> str:
         """The ARN that the invocation's caller used."""
@@ -61,6 +64,7 @@ class RuntimeApi:
         "_refused",
         "_shared",
         "_state",
+        "_streaming",
         "_waiting",
     )
 
@@ -71,6 +75,7 @@ class RuntimeApi:
         self._polls: list[Request] = []
         self._waiting: deque[Invocation] = deque()  # not polled for yet
         self._in_flight: dict[str, Invocation] = {}
+        self._streaming: dict[str, StreamedBody] = {}  # of those in flight
         self._answered = ""  # the request id answered last
         self._refused = False  # its answer was too large
 
@@ -103,6 +108,11 @@ class RuntimeApi:
         self._refused = False
         self._polls.clear()
         return True
+
+    @property
+    def streams(self) -> bool:
+        """Whether a response is being received."""
+        return bool(self._streaming)
 
     @property
     def initialising(self) -> bool:
@@ -138,6 +148,41 @@ class RuntimeApi:
                 responses.not_allowed(request)
             case _:
                 responses.not_found(request)
+
+    def receive(self, request: Request, resume: Callable[[], None]) -> StreamedBody | None:
+        """What takes the body of a request as it comes: of a response that is streamed, to what runs here."""
+        path = request.target.partition(b"?")[0]
+        match request.method, path.removeprefix(_PREFIX).split(b"/"), request.header(_MODE):
+            case "POST", [b"invocation", named, b"response"], bytes(mode) if _streams(mode):
+                request_id = named.decode("latin-1")
+            case _:
+                return None
+        if request_id not in self._in_flight or request_id in self._streaming:
+            return None  # it is refused when it is complete
+        self._listener.flush_output()
+        return self._stream(request, request_id, resume)
+
+    def _stream(self, request: Request, request_id: str, resume: Callable[[], None]) -> StreamedBody:
+        invocation = self._in_flight[request_id]
+        self._state = PollState.INVOCATION_RESPONSE
+        body = StreamedBody(request, invocation, self._listener, resume, self._stream_ended)
+        self._streaming[request_id] = body
+        return body
+
+    def _stream_ended(self, body: StreamedBody, result: Result) -> None:
+        invocation = body.invocation
+        request_id = invocation.event.request_id
+        if self._streaming.pop(request_id, None) is None:
+            return
+        self._listener.flush_output()
+        if result.ends_environment:
+            self._listener.truncated(invocation, result)
+            return
+        self._in_flight.pop(request_id, None)
+        self._answered = request_id
+        self._state = PollState.RESPONSE_SENT
+        responses.accept(body.request)
+        self._end(invocation, result)
 
     def _next(self, request: Request) -> None:
         if self._state in (PollState.INIT_ERROR, PollState.RESTORE_ERROR):
@@ -184,15 +229,22 @@ class RuntimeApi:
             self._too_large(request, invocation)
             return
         mode = request.header(_MODE)
-        if mode is not None and mode.lower() != b"streaming":
+        if mode is not None and not _streams(mode):
             responses.refuse_mode(request)
             error_type = "Runtime.InvalidResponseModeHeader"
             text = f"Invalid response mode: {mode.decode('latin-1')}"
             body = platform_error_body(error_type, request_id, text)
             self._end(invocation, Result(Status.ERROR, body, error_type=error_type))
             return
+        if mode is not None:  # it came as a whole
+            self._in_flight[request_id] = invocation
+            stream = self._stream(request, request_id, _nothing)
+            if request.body:
+                stream.data(request.body)
+            stream.end(request.trailers)
+            return
         responses.accept(request)
-        self._end(invocation, _streamed(request) if mode is not None else _returned(request))
+        self._end(invocation, _returned(request))
 
     def _error(self, request: Request, request_id: str) -> None:
         invocation = self._take(request, request_id, PollState.INVOCATION_ERROR_RESPONSE)
@@ -214,6 +266,9 @@ class RuntimeApi:
     def _take(self, request: Request, request_id: str, wanted: PollState) -> Invocation | None:
         """The invocation that is answered; None, after an error response, if it does not run here."""
         self._listener.flush_output()  # while the invocation that wrote it is still known
+        if request_id in self._streaming:
+            responses.refuse_move(request, self._state, wanted)
+            return None
         invocation = self._in_flight.pop(request_id, None)
         if invocation is not None:
             self._answered = request_id
@@ -254,15 +309,14 @@ def _returned(request: Request) -> Result:
     return Result(Status.SUCCESS, request.body, raw=not responses.is_json(request.body))
 
 
-def _streamed(request: Request) -> Result:
-    """The result of a streamed response, which has arrived as a whole; its trailers tell of an error."""
-    trailers = {name.lower(): value for name, value in request.trailers}
-    error_type = trailers.get(_ERROR_TYPE)
-    if error_type is None:
-        return _returned(request)
-    return Result(Status.ERROR, responses.streamed_error(error_type, trailers.get(_ERROR_BODY, b"")))
+def _streams(mode: bytes) -> bool:
+    return mode.lower() == b"streaming"
+
+
+def _nothing() -> None:
+    """There is nothing to go on with: the whole of it was there."""
 
 
 def _error_type(request: Request) -> str | None:
-    value = request.header(_ERROR_TYPE)
+    value = request.header(ERROR_TYPE)
     return value.decode("latin-1") if value else None

@@ -20,7 +20,8 @@ from engine.protocols.http.connection_states import (
 from engine.protocols.http.fast_path import FastPathParser
 from engine.protocols.http.message import Request, plain_text, without_body
 from engine.protocols.http.request_parser import ParseRefusal, RequestParser
-from engine.protocols.http.server_state import ServerState
+from engine.protocols.http.server_state import Receive, ServerState
+from engine.protocols.http.streams import AnswerStream, BodyReceiver, ConnectionStream
 
 _log = logging.getLogger("engine.protocols")
 
@@ -39,12 +40,15 @@ class Connection(RequestParser):
     __slots__ = (
         "_current",
         "_fast_path",
+        "_is_body_held",
         "_is_eof",
         "_is_handling",
         "_next_write",
         "_read_paused",
         "_stalled_bytes",
         "_stalled_s",
+        "_stream",
+        "_stream_is_last",
         "_transport",
         "_unparsed",
         "_unwritten",
@@ -61,6 +65,9 @@ class Connection(RequestParser):
         self._fast_path: FastPathParser | None = FastPathParser(shared.limits, shared.known_heads)
         self._unparsed: bytes | None = None  # read, not parsed: too many requests waited
         self._is_handling = self._is_eof = self._read_paused = self._write_paused = False
+        self._is_body_held = False  # who takes the body in progress is slow: reading is paused
+        self._stream: ConnectionStream | None = None  # the body of the answer to `_current`, in progress
+        self._stream_is_last = False  # it ends the connection
         # The rest of an answer that is written in pieces. Meanwhile `_write_paused` is set.
         self._unwritten: memoryview | None = None
         self._next_write: asyncio.Handle | None = None  # its next piece, unless the peer is waited for
@@ -104,6 +111,9 @@ class Connection(RequestParser):
         self._feed = self._write = _ignore
         self._parser = None
         self._shared.remove(self)
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.lose()
 
     def data_received(self, data: bytes) -> None:
         """Parse `data`, and pass the requests that it completes to the handler."""
@@ -134,6 +144,8 @@ class Connection(RequestParser):
         if self.busy:
             if self._parses():
                 self._discard_input()
+                if self._current is None and not self._waiting:  # a body that was received is lost
+                    self._handle_waiting()
             return True
         self._stop_parsing()
         self.state = CLOSED  # the transport closes itself
@@ -155,7 +167,10 @@ class Connection(RequestParser):
             self._write_next_piece()
             return
         self._write_paused = False
-        self._handle_waiting()
+        if self._stream is not None:
+            self._stream.resume()
+        else:
+            self._handle_waiting()
 
     # --- called by the server
 
@@ -163,7 +178,8 @@ class Connection(RequestParser):
         """End what has lasted longer than its limit."""
         limits, state, waited_s = self._shared.limits, self.state, now_s - self._since_s
         if self._write_paused:
-            self._check_stall(now_s)
+            if self._stream is None:  # the function's timeout ends one that nobody reads
+                self._check_stall(now_s)
         elif state is IDLE:
             if waited_s > limits.idle_timeout_s and self._is_idle():
                 self._close()
@@ -245,10 +261,61 @@ class Connection(RequestParser):
             self._answer_in_full(request, status, head, body)
             self._handle_waiting()
 
+    def stream(
+        self, request: Request, status: int, head: bytes, drained: Callable[[], None]
+    ) -> AnswerStream | None:
+        """Write the head of an answer. Its body goes on as the stream that is returned does."""
+        if self._current is not request or self.state is CLOSED or self._transport.is_closing():
+            return None
+        self._end_early()
+        has_body = not without_body(request.method, status)
+        is_chunked = has_body and request.version == "1.1"
+        self._stream_is_last = request.version == "1.0" or self.state is DISCARDING or self._shared.draining
+        lines = [self._shared.head(status), head]
+        if is_chunked:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        if self._stream_is_last:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        self.write_piece(b"".join(lines))
+        self._stream = ConnectionStream(self, drained, is_chunked=is_chunked, has_body=has_body)
+        return self._stream
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether the client takes what is written."""
+        return not self._write_paused
+
+    def write_piece(self, data: bytes) -> None:
+        """Write bytes of a streamed answer."""
+        try:
+            self._write(data)
+        except RuntimeError:  # as in `answer`
+            pass
+
+    def end_stream(self, *, is_complete: bool) -> None:
+        """Go on after a streamed answer. One that is not complete ends the connection, seen to be cut."""
+        self._stream = self._current = None
+        if self.state is CLOSED or self._transport.is_closing():
+            return
+        self._since_s = self._stalled_s = self._shared.now_s
+        if not is_complete:
+            self._waiting.clear()
+            if self._stream_is_last:  # the end of the connection might be that of the body
+                self.abort()
+            else:
+                self._close()
+        elif self._stream_is_last:
+            self._waiting.clear()
+            self._finish()
+        else:
+            self._handle_waiting()
+
     def _answer_in_full(self, request: Request, status: int, head: bytes, body: bytes) -> None:
         """Write any answer; `answer` itself writes only a 200 after which nothing changes."""
         if self.state is CLOSED or self._transport.is_closing():
             return
+        self._end_early()
         if not 200 <= status <= 999:
             _log.error("%r was answered with status %r", request, status)
             status, head, body = 500, _TEXT, plain_text(500, "the answer had no valid status")
@@ -266,6 +333,13 @@ class Connection(RequestParser):
             self._since_s = self._shared.now_s
         if last and self._unwritten is None:
             self._finish()
+
+    def _end_early(self) -> None:
+        """Before an answer: if the body of its request has not all been received, the rest is dropped."""
+        if self._receiver is not None:
+            self._receiver = None
+            self._discard_input()
+            self._may_still_send = True
 
     def _answer_refusal(self, refusal: ParseRefusal) -> None:
         self._refusal = None
@@ -371,6 +445,10 @@ class Connection(RequestParser):
 
     def _after_parsing(self, size: int) -> None:
         """After parsing: `size` bytes were fed, and may have ended within a request."""
+        if self._received is not None:
+            (receiver, trailers), self._received = self._received, None
+            self._is_body_held = False
+            receiver.end(trailers)
         if self.state is not IDLE or not self._waiting:
             self._note_unfinished(size)
         if self._discarded_bytes > self._shared.limits.linger_bytes:
@@ -381,7 +459,7 @@ class Connection(RequestParser):
         self._handle_waiting()
 
     def _pause_if_full(self) -> bool:
-        full = bool(self._waiting) and self._is_queue_full()
+        full = self._is_body_held or (bool(self._waiting) and self._is_queue_full())
         if full:
             self._pause_reading()
         return full
@@ -408,6 +486,40 @@ class Connection(RequestParser):
         """Let go of what was in progress, and of the fast path. The caller sets the state."""
         self._fast_path = None
         super()._stop_parsing()
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            self._current = None
+            self._is_body_held = False
+            receiver.lost()
+
+    # --- bodies that are received as they come
+
+    def _offer_body(self, receive: Receive) -> None:
+        if self._current is not None or self._waiting or self._write_paused:
+            return
+        names = {name.lower(): value for name, value in self._headers}
+        if b"upgrade" in names:
+            return
+        method, shared = self._parser.get_method().decode(), self._shared
+        shared.now_s = now_s = shared.clock.now()
+        request = Request.parsed(self, method, self._target, self._headers, b"", now_s, self._version, 0)
+        self._receiver = receive(request, self._resume_body)
+        if self._receiver is not None:
+            self._current = request
+            shared.requests += 1
+            if names.get(b"expect", b"").lower() == b"100-continue":
+                self._write(_CONTINUE)
+
+    def _pass_on(self, receiver: BodyReceiver, piece: bytes) -> None:
+        if not receiver.data(piece):
+            self._is_body_held = True
+
+    def _resume_body(self) -> None:
+        """Read on: who takes the body has room again."""
+        if self._is_body_held:
+            self._is_body_held = False
+            if self._read_paused and self._parses():
+                self._continue_reading()
 
     def _is_idle(self) -> bool:
         return self.state is IDLE and not self.busy and self._unparsed is None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Final, Protocol, Self
+
+from engine.protocols.http.streams import AnswerStream
 
 # What the server writes itself: a handler's own values for these are to be left out of its head.
 SERVER_HEADERS: Final = frozenset(
@@ -27,6 +29,11 @@ class ResponseWriter(Protocol):
 
     def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
         """Send the answer. Answers leave in the order of the requests."""
+
+    def stream(
+        self, request: Request, status: int, head: bytes, drained: Callable[[], None]
+    ) -> AnswerStream | None:
+        """Send the head of an answer whose body comes in pieces; None if nobody awaits it."""
 
     def awaits(self, request: Request) -> bool:
         """Return whether an answer to it would still reach the client."""
@@ -180,6 +187,18 @@ class Request:
             self._connection = None
             connection.answer(self, status, head, body)
 
+    def stream(self, status: int, head: bytes, drained: Callable[[], None]) -> AnswerStream | None:
+        """Answer with a body that is written piece by piece: in chunks, or for HTTP/1.0 until the end.
+
+        `status` and `head` are as in `respond`. `drained` is called once after each `write` that returned
+        False, when the client keeps up again, or has gone. None: it was answered, or the client has gone.
+        """
+        connection = self._connection
+        if connection is None:
+            return None
+        self._connection = None
+        return connection.stream(self, status, head, drained)
+
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target[:200]!r} {len(self.body)} bytes from {self.peer}>"
 
@@ -199,10 +218,18 @@ class _Adding:
         return self._connection.peer
 
     def answer(self, request: Request, status: int, head: bytes, body: bytes) -> None:
+        self._connection.answer(request, status, self._added(head), body)
+
+    def stream(
+        self, request: Request, status: int, head: bytes, drained: Callable[[], None]
+    ) -> AnswerStream | None:
+        return self._connection.stream(request, status, self._added(head), drained)
+
+    def _added(self, head: bytes) -> bytes:
         if self._instead_of and self._instead_of in head.lower():
             lines = head.splitlines(keepends=True)
             head = b"".join(line for line in lines if not line.lower().startswith(self._instead_of))
-        self._connection.answer(request, status, head + self._head, body)
+        return head + self._head
 
     def awaits(self, request: Request) -> bool:
         return self._connection.awaits(request)

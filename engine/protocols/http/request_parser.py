@@ -19,7 +19,8 @@ from engine.protocols.http.connection_states import (
     ConnectionState,
 )
 from engine.protocols.http.message import Request
-from engine.protocols.http.server_state import ServerState
+from engine.protocols.http.server_state import Receive, ServerState
+from engine.protocols.http.streams import AnswerStream, BodyReceiver
 
 _log = logging.getLogger("engine.protocols")
 
@@ -59,6 +60,8 @@ class RequestParser:
         "_max_headers",
         "_may_still_send",
         "_parser",
+        "_received",
+        "_receiver",
         "_refusal",
         "_shared",
         "_since_s",
@@ -86,6 +89,8 @@ class RequestParser:
         self._stopped_by: ParseRefusal | None = None  # raised in a callback
         self._refusal: ParseRefusal | None = None  # to be answered after them
         self._may_still_send = False  # the client may still be sending what was refused
+        self._receiver: BodyReceiver | None = None  # takes the body in progress
+        self._received: tuple[BodyReceiver, list[tuple[bytes, bytes]]] | None = None  # has it all; to be told
         self._discarded_bytes = 0  # bytes read since nothing is parsed any more
         self._since_s = 0.0  # when the state began; in READING_BODY: when the last bytes came
         self._new_parser()
@@ -137,6 +142,8 @@ class RequestParser:
             size = len(self._target) + sum(len(name) + len(value) + 4 for name, value in self._headers)
             if size > self._shared.limits.max_header_bytes:
                 self._stop(self._head_too_large())
+        if self._shared.receive is not None:
+            self._offer_body(self._shared.receive)
 
     def _stop(self, refusal: ParseRefusal) -> NoReturn:
         self._stopped_by = refusal  # the parser raises an error of its own instead
@@ -156,7 +163,9 @@ class RequestParser:
     def on_body(self, piece: bytes) -> None:
         """Take a piece of the body. If there is only one, it is not copied."""
         self._body_bytes += len(piece)
-        if isinstance(self._body, BytesIO):
+        if self._receiver is not None:
+            self._pass_on(self._receiver, piece)
+        elif isinstance(self._body, BytesIO):
             self._body.write(piece)
         elif not self._body:
             self._body = piece
@@ -169,7 +178,9 @@ class RequestParser:
         """Add the request to those that wait, and prepare for the next."""
         body = self._body
         keep_alive = self._parser.should_keep_alive()
-        if self._body_bytes > self._max_body_bytes:
+        if self._receiver is not None:
+            self._received, self._receiver = (self._receiver, self._trailers), None
+        elif self._body_bytes > self._max_body_bytes:
             self._enqueue(b"", too_large=self._body_bytes)
         else:
             # Of a BytesIO it is no copy, which takes 40 ms for 100 MB.
@@ -190,6 +201,20 @@ class RequestParser:
         if self._trailers:
             request.trailers = self._trailers
         self._waiting.append(request)
+
+    @abstractmethod
+    def _offer_body(self, receive: Receive) -> None:
+        """Have `receive` say who takes the body. `Connection` implements it."""
+
+    @abstractmethod
+    def _pass_on(self, receiver: BodyReceiver, piece: bytes) -> None:
+        """Give it a piece of the body. `Connection` implements it."""
+
+    @abstractmethod
+    def stream(
+        self, request: Request, status: int, head: bytes, drained: Callable[[], None]
+    ) -> AnswerStream | None:
+        """Send the head of an answer. `Connection` implements it."""
 
     @abstractmethod
     def awaits(self, request: Request) -> bool:
@@ -260,7 +285,8 @@ class RequestParser:
             self._expects = expectation == b"100-continue" and self._version == "1.1"
         if self._body_bytes:
             self._expects = False  # the client did not wait
-        if length > self._max_body_bytes or (self._expects and length > self._accepted_bytes()):
+        too_large = length > self._max_body_bytes or (self._expects and length > self._accepted_bytes())
+        if too_large and self._receiver is None:
             self._enqueue(b"", too_large=length)
             self._discard_input()
             self._may_still_send = True

@@ -16,7 +16,7 @@ from engine.protocols.http.limits import HttpLimits
 from engine.protocols.http.listening import BACKLOG, Listening
 from engine.protocols.http.message import SERVER_HEADERS, Request, header_block
 from engine.protocols.http.reserved_listening import ReservedListening
-from engine.protocols.http.server_state import AcceptedBytes, ServerState
+from engine.protocols.http.server_state import AcceptedBytes, Receive, ServerState
 
 __all__ = [
     "SERVER_HEADERS",
@@ -126,17 +126,22 @@ class HttpServer:
         *,
         keeps_descriptor: bool = False,
         accepted_bytes: AcceptedBytes | None = None,
+        receive: Receive | None = None,
     ) -> None:
         """`say` takes one line for the person who runs the engine.
 
         `accepted_bytes`: what `handle` takes of a request's body, if that is less than the limit for all.
         Asked before a client is told to go on that wants to know (`Expect: 100-continue`).
 
+        `receive`: offered each request that comes in pieces when its head is there, unless another one on its
+        connection is not answered; what takes its body then is in place of `handle`.
+
         `keeps_descriptor`: for few clients, one of whom is served even if the process may open no more files.
         """
         self._say = say
         self._keeps_descriptor = keeps_descriptor
         self._accepted_bytes = accepted_bytes
+        self._receive = receive
         self._handle = handle
         self._clock = clock
         self._limits = limits
@@ -152,7 +157,9 @@ class HttpServer:
         if self._listening is not None:
             raise RuntimeError("this server was started before")
         sockets = sockets or listening_sockets(host, port)
-        shared = self._shared = ServerState(self._handle, self._clock, self._limits, self._accepted_bytes)
+        shared = self._shared = ServerState(
+            self._handle, self._clock, self._limits, self._accepted_bytes, self._receive
+        )
         # A Connection has all that is asked of a protocol, without the base class: mypyc has none of it.
         make = cast("Callable[[], asyncio.Protocol]", lambda: Connection(shared))
         if self._keeps_descriptor:

@@ -14,6 +14,10 @@ from engine.protocols.http.limits import HttpLimits
 from engine.protocols.http.listening import Listening
 from engine.protocols.http.message import Request, status_line
 from engine.protocols.http.reserved_listening import ReservedListening
+from engine.protocols.http.streams import BodyReceiver
+
+Receive = Callable[[Request, Callable[[], None]], BodyReceiver | None]
+"""Offered a request with its head alone, and how to resume; returns who takes the body, or None."""
 
 AcceptedBytes = Callable[[Request], int]
 """How large the body of a request may be, of which there is only the head yet."""
@@ -62,6 +66,7 @@ class ServerState:
         "listening",
         "now_s",
         "ok_head",
+        "receive",
         "refused",
         "requests",
     )
@@ -72,8 +77,10 @@ class ServerState:
         clock: Clock,
         limits: HttpLimits,
         accepted_bytes: AcceptedBytes | None = None,
+        receive: Receive | None = None,
     ) -> None:
         self.handle = handle
+        self.receive = receive
         self.accepted_bytes = accepted_bytes or (lambda _: limits.max_body_bytes)
         self.clock = clock
         self.limits = limits

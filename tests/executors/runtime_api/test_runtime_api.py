@@ -39,6 +39,7 @@ class Harness:
 
     def __init__(self, shared=False):
         self.told = []
+        self.room = 100
         self.api = RuntimeApi(self, shared=shared)
 
     def ready(self):
@@ -52,6 +53,16 @@ class Harness:
 
     def ended(self, invocation, result):
         self.told.append((invocation.event.request_id, result))
+
+    def began(self, invocation, content_type, resume):
+        self.told.append(("began", content_type))
+
+    def piece(self, invocation, data):
+        self.told.append(data)
+        return len(self.told) < self.room
+
+    def truncated(self, invocation, result):
+        self.told.append(("truncated", result))
 
     def arn(self, invocation):
         return "arn:f"
@@ -69,6 +80,15 @@ class Harness:
             request.trailers = list(trailers)
         self.api.handle(request)
         return client
+
+    def stream(self, client=None, **headers):
+        """A streamed response of which there is only the head: who takes its body, and its client."""
+        client = client or Client()
+        headers = {"Lambda-Runtime-Function-Response-Mode": "streaming", **headers}
+        pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        target = PREFIX + b"invocation/r1/response"
+        request = Request.parsed(client, "POST", target, pairs, b"", 0.0, "1.1", 0)
+        return self.api.receive(request, lambda: None), client
 
     def next(self, client=None):
         return self.ask("GET", b"invocation/next", client=client)
@@ -296,15 +316,111 @@ def test_what_is_too_large_fails_the_invocation(path):
     )
 
 
-def test_a_stream_is_a_response_once_it_is_complete():
-    """The mode's header changes nothing else."""
+def test_a_stream_that_came_as_a_whole_is_one():
     harness = Harness().running()
     client = harness.ask(
         "POST", b"invocation/r1/response", b"chunks", **{"Lambda-Runtime-Function-Response-Mode": "streaming"}
     )
 
     assert [OK] == client.answers
-    assert [("r1", Result(Status.SUCCESS, b"chunks", raw=True))] == harness.told
+    began = ("began", "application/octet-stream")
+    assert [began, b"chunks", ("r1", Result(Status.SUCCESS, b""))] == harness.told
+
+
+def test_a_stream_is_passed_on_as_it_comes_and_answered_at_its_end():
+    """It begins with its first byte, not with its head."""
+    harness = Harness().running()
+    body, client = harness.stream(content_type="text/plain")
+    before = list(harness.told)
+    goes_on = body.data(b"one"), body.data(b"two")
+    answered = list(client.answers)
+    body.end([])
+
+    assert ([], [], (True, True)) == (before, answered, goes_on)
+    assert [("began", "text/plain"), b"one", b"two", ("r1", Result(Status.SUCCESS, b""))] == harness.told
+    assert [OK] == client.answers
+
+
+def test_a_stream_without_a_byte_begins_at_its_end():
+    harness = Harness().running()
+    body, _ = harness.stream()
+    body.end([])
+
+    assert ["began", "r1"] == [one[0] for one in harness.told]
+
+
+def test_a_stream_that_fails_before_its_first_byte_never_begins():
+    harness = Harness().running()
+    body, _ = harness.stream()
+    body.end([(b"Lambda-Runtime-Function-Error-Type", b"Error")])
+    [(request_id, result)] = harness.told
+
+    assert ("r1", Status.ERROR) == (request_id, result.status)
+
+
+def test_a_large_chunk_is_cut_and_the_runtime_is_held_back_when_the_reader_is_slow():
+    harness = Harness().running()
+    harness.room = 3
+    body, _ = harness.stream()
+
+    assert body.data(b"a") is True
+    assert body.data(b"b" * 100_000) is False
+    assert [1, 65_536, 34_464] == [len(one) for one in harness.told[1:]]
+
+
+def test_a_stream_whose_connection_is_lost_is_truncated():
+    """Nothing more is expected of the runtime, and what it says is not heard."""
+    harness = Harness().running()
+    body, client = harness.stream()
+    body.data(b"one")
+    body.lost()
+    body.end([])
+    *_, (kind, result) = harness.told
+
+    assert ("truncated", Status.CRASH, "Runtime.TruncatedResponse") == (
+        kind,
+        result.status,
+        result.error_type,
+    )
+    assert {
+        "errorType": "Runtime.TruncatedResponse",
+        "errorMessage": "RequestId: r1 Error: Response was truncated",
+    } == json.loads(result.body)
+    assert (3, []) == (len(harness.told), client.answers)
+
+
+@pytest.mark.parametrize("what", ["error", "response"])
+def test_once_a_stream_is_there_an_invocation_has_no_other_answer(what):
+    """Before its first byte too; nor may the runtime poll."""
+    wanted = {"error": "InvocationErrorResponse", "response": "InvocationResponse"}[what]
+    harness = Harness().running()
+    body, _ = harness.stream()
+    client = harness.ask("POST", f"invocation/r1/{what}".encode(), b"{}")
+    poll = harness.next()
+    again, _ = harness.stream()
+    body.end([])
+
+    assert [move("InvocationResponse", wanted)] == client.answers
+    assert [move("Running", "Ready")] == poll.answers
+    assert again is None
+    assert ["began", "r1"] == [one[0] for one in harness.told]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Lambda-Runtime-Function-Response-Mode": "buffered"}, {"Lambda-Runtime-Function-Response-Mode": ""}],
+)
+def test_another_mode_is_taken_as_a_whole(headers):
+    body, _ = Harness().running().stream(**headers)
+
+    assert body is None
+
+
+def test_a_stream_for_an_invocation_that_is_not_here_is_taken_as_a_whole_and_refused():
+    harness = Harness()
+    body, _ = harness.stream()
+
+    assert body is None
 
 
 def test_an_error_in_the_middle_of_a_stream_fails_the_invocation():
@@ -322,7 +438,7 @@ def test_an_error_in_the_middle_of_a_stream_fails_the_invocation():
         **{"Lambda-Runtime-Function-Response-Mode": "streaming"},
     )
 
-    assert [("r1", Result(Status.ERROR, error))] == harness.told
+    assert ("r1", Result(Status.ERROR, error)) == harness.told[-1]
 
 
 @pytest.mark.parametrize(
@@ -340,7 +456,7 @@ def test_a_streams_error_without_a_proper_body_is_still_one(sent, message):
         ],
         **{"lambda-runtime-function-response-mode": "Streaming"},
     )
-    [(_, result)] = harness.told
+    _, result = harness.told[-1]
 
     assert {"errorMessage": message, "errorType": "Function.Broken"} == json.loads(result.body)
 

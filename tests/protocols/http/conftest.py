@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from engine.protocols.http.server import HttpLimits, HttpServer, Request, header_block
+from engine.protocols.http.server_state import Receive
 from engine.runtime.clock import SystemClock
 from engine.runtime.platform import new_event_loop
 from engine.testing import VirtualTimeLoop
@@ -79,8 +80,10 @@ class RawClient:
 class Site:
     """A server, and the requests it handed on."""
 
-    def __init__(self, handle: Callable[[Request], None] | None, limits: HttpLimits) -> None:
-        self.server = HttpServer(handle or self.keep, SystemClock(), limits)
+    def __init__(
+        self, handle: Callable[[Request], None] | None, limits: HttpLimits, receive: Receive | None = None
+    ) -> None:
+        self.server = HttpServer(handle or self.keep, SystemClock(), limits, receive=receive)
         self.kept: deque[Request] = deque()
         self.arrived = asyncio.Event()
         self.clients: list[RawClient] = []
@@ -125,9 +128,12 @@ def serving():
 
     @asynccontextmanager
     async def open_site(
-        handle: Callable[[Request], None] | None = None, host: str = "127.0.0.1", **limits: float
+        handle: Callable[[Request], None] | None = None,
+        host: str = "127.0.0.1",
+        receive: Receive | None = None,
+        **limits: float,
     ):
-        site = Site(handle, HttpLimits(**limits))
+        site = Site(handle, HttpLimits(**limits), receive)
         site.host, site.port = await site.server.start(host, 0)
         try:
             yield site

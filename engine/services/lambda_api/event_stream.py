@@ -1,6 +1,8 @@
-"""The frames of InvokeWithResponseStream: a buffered result is one chunk and its completion.
+"""The frames of InvokeWithResponseStream: chunks of the payload, and the completion.
 
 Source: Amazon event stream encoding (Smithy specification); Lambda API reference, InvokeWithResponseStream.
+Not confirmed by a primary source: that a failure sends its error in the completion alone, also before the
+first byte, and that its code is `Unhandled`, whatever the error.
 """
 
 from __future__ import annotations
@@ -12,34 +14,48 @@ from zlib import crc32
 import orjson
 
 from engine.core.outcome import Outcome
+from engine.core.response_stream import PIECE_BYTES
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
 
 def stream_of(outcome: Outcome, log_result: str | None) -> bytes:
-    """All frames of `outcome`. A failure has no chunk: it stands in the completion.
+    """All frames of an outcome that was not streamed. A failure has no chunk: it is the completion."""
+    if not outcome.ok:
+        return failed(outcome.body, log_result)
+    body = outcome.body
+    chunks = [chunk(body[at : at + PIECE_BYTES]) for at in range(0, len(body), PIECE_BYTES)]
+    return b"".join([*chunks, complete(log_result)])
 
-    That a failed invocation sends its error there alone is not confirmed by a primary source.
-    """
-    complete: dict[str, str] = {}
-    frames = b""
-    if outcome.ok:
-        if outcome.body:
-            frames = frame("PayloadChunk", "application/octet-stream", outcome.body)
-    else:
-        complete["ErrorCode"] = "Unhandled"
-        complete["ErrorDetails"] = outcome.body.decode("utf-8", "replace")
-    if log_result is not None:
-        complete["LogResult"] = log_result
-    return frames + frame("InvokeComplete", "application/json", orjson.dumps(complete))
+
+def chunk(data: bytes) -> bytes:
+    """A piece of the payload: 106 bytes more than it."""
+    return frame("PayloadChunk", "application/octet-stream", data)
+
+
+def complete(log_result: str | None) -> bytes:
+    """The end of an invocation that succeeded."""
+    return _completion({}, log_result)
+
+
+def failed(error: bytes, log_result: str | None = None) -> bytes:
+    """The end of an invocation that failed with that error document: at its start, or within the stream."""
+    details = error.decode("utf-8", "replace")
+    return _completion({"ErrorCode": "Unhandled", "ErrorDetails": details}, log_result)
 
 
 def frame(event_type: str, content_type: str, payload: bytes) -> bytes:
     """One message: lengths, their checksum, headers, payload, checksum of it all."""
-    headers = _headers({":message-type": "event", ":event-type": event_type, ":content-type": content_type})
+    headers = _headers({":event-type": event_type, ":content-type": content_type, ":message-type": "event"})
     prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
     message = b"".join((prelude, struct.pack(">I", crc32(prelude)), headers, payload))
     return message + struct.pack(">I", crc32(message))
+
+
+def _completion(document: dict[str, str], log_result: str | None) -> bytes:
+    if log_result is not None:
+        document["LogResult"] = log_result
+    return frame("InvokeComplete", "application/json", orjson.dumps(document))
 
 
 def _headers(values: Mapping[str, str]) -> bytes:

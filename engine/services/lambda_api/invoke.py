@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from engine.core.durable_event import HandlerEvent, StartEvent
-from engine.core.event import MISSING, Event
+from engine.core.event import MISSING, Event, StreamedEvent
 from engine.core.function import Account
 from engine.core.invocation import Reply
 from engine.core.json_pieces import LARGE_BYTES, Steps
@@ -50,6 +50,7 @@ from engine.services.lambda_api.invoke_payload import (
     document_in_pieces,
     document_of,
 )
+from engine.services.lambda_api.streamed_answer import StreamedAnswer
 from engine.services.lambda_api.trace_header import AdoptedTraces, Traces
 
 THROTTLED: Final = "TooManyRequestsException"
@@ -170,8 +171,10 @@ class Invoker:
             target.qualifier,
             options.wants_log,
         )
-        if target.qualifier is not None or target.streaming or self._is_traced:
-            reply = partial(_answer_stream if target.streaming else _answer_version, request, event)
+        if target.streaming:
+            event, reply = _streamed(request, event, document)
+        elif target.qualifier is not None or self._is_traced:
+            reply = partial(_answer_version, request, event)
         else:
             reply = partial(_answer, request, trace)
         try:
@@ -332,12 +335,41 @@ def _answer_fully(request: Request, trace: str, version: str, outcome: Outcome, 
     if not outcome.ran:
         _answer_refusal(request, outcome)
         return
-    lines = _lines(_BYTES if outcome.raw else _JSON, outcome, trace, version) + more
+    lines = _lines(_BYTES if outcome.raw else _JSON, outcome.request_id, trace, version) + more
     if outcome.status is not _SUCCESS:
         lines += "X-Amz-Function-Error: Unhandled\r\n"
     if outcome.log_tail is not None:
         lines += f"X-Amz-Log-Result: {_base64(outcome.log_tail)}\r\n"
     request.respond(200, lines.encode(), outcome.body)
+
+
+def _streamed(request: Request, event: Event, document: Any) -> tuple[Event, Reply]:
+    """An InvokeWithResponseStream: answered piece by piece if the handler streams, else at its end."""
+    streamed = StreamedEvent(
+        event.function,
+        event.payload,
+        event.request_id,
+        event.received_s,
+        event.trigger,
+        document,
+        event.trace_id,
+        event.client_context,
+        event.qualifier,
+        event.wants_log,
+    )
+    streamed.stream = answer = StreamedAnswer(request, partial(_stream_head, streamed))
+    return streamed, partial(_finish_stream, answer, request, streamed)
+
+
+def _stream_head(event: Event) -> bytes:
+    lines = _lines(event_stream.CONTENT_TYPE, event.request_id, event.trace_id or "", event.version)
+    return lines.encode()
+
+
+def _finish_stream(answer: StreamedAnswer, request: Request, event: Event, outcome: Outcome) -> None:
+    log_result = None if outcome.log_tail is None else _base64(outcome.log_tail)
+    if not answer.finish(outcome, log_result):
+        _answer_stream(request, event, outcome)
 
 
 def _answer_stream(request: Request, event: Event, outcome: Outcome) -> None:
@@ -346,14 +378,13 @@ def _answer_stream(request: Request, event: Event, outcome: Outcome) -> None:
         _answer_refusal(request, outcome)
         return
     log_result = None if outcome.log_tail is None else _base64(outcome.log_tail)
-    head = _lines(event_stream.CONTENT_TYPE, outcome, event.trace_id or "", event.version).encode()
-    request.respond(200, head, event_stream.stream_of(outcome, log_result))
+    request.respond(200, _stream_head(event), event_stream.stream_of(outcome, log_result))
 
 
-def _lines(content_type: str, outcome: Outcome, trace: str, version: str) -> str:
+def _lines(content_type: str, request_id: str, trace: str, version: str) -> str:
     return (
         f"Content-Type: {content_type}\r\nX-Amz-Executed-Version: {version}\r\n"
-        f"x-amzn-RequestId: {outcome.request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"
+        f"x-amzn-RequestId: {request_id}\r\nX-Amzn-Trace-Id: {trace}\r\n"
     )
 
 

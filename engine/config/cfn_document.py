@@ -10,16 +10,19 @@ from engine.config.templates.event_sources import BUCKET_KEYS, EVENT_KEYS, QUEUE
 from engine.config.templates.functions import KEYS
 from engine.config.templates.reading import TemplateReading, TemplateRoute
 from engine.config.templates.stream_sources import STREAM_KEYS, TABLE_KEYS
+from engine.config.templates.topic_sources import SNS_EVENT_KEYS, TOPIC_KEYS
 
 _EVENT_KEYS: Final[Mapping[str, str]] = {
     "method": "Method",
     "path": "Path",
     "payload_format": "PayloadFormatVersion",
     **EVENT_KEYS,
+    **SNS_EVENT_KEYS,
 }
 _OUR_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "functions": KEYS,
     "queues": QUEUE_KEYS,
+    "topics": TOPIC_KEYS,
     "buckets": BUCKET_KEYS,
     "streams": STREAM_KEYS,
     "tables": TABLE_KEYS,

@@ -35,6 +35,7 @@ class Ear:
         self._socket.bind(f"\0{name}")
         self._socket.settimeout(60)
         self._heard = []
+        self.name = name
         self.line = f'environment = {{ EAR = "{name}" }}'
 
     def hear(self, who, count=1):

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import orjson
-
 from engine.config.problems import Problem
-from engine.config.templates.picking import Table, at, items, picked, tags_of
+from engine.config.templates.picking import Table, at, filters_of, items, json_of, picked, tags_of
 from engine.config.templates.stream_sources import STREAM_EVENT_KEYS, dynamodb_event, kinesis_event
 from engine.config.templates.table import TemplateTable, plain
 
@@ -92,16 +90,10 @@ def _sqs(settings: Mapping[str, Any]) -> Table:
 
 
 def _s3(settings: Mapping[str, Any]) -> Table:
-    event: Table = {"type": "s3", **picked(settings, {"bucket": "Bucket"}), **_filters(settings)}
+    event: Table = {"type": "s3", **picked(settings, {"bucket": "Bucket"}), **filters_of(settings)}
     if "Events" in settings:
         event["events"] = plain(items(settings["Events"]))
     return event
-
-
-def _filters(settings: Any) -> Table:
-    """Prefix and suffix of `Filter.S3Key.Rules`."""
-    rules = items(at(settings, "Filter.S3Key.Rules"))
-    return {str(at(rule, "Name")).lower(): at(rule, "Value") for rule in rules}
 
 
 def _rule(settings: Mapping[str, Any]) -> Table:
@@ -119,16 +111,8 @@ def _schedule(settings: Mapping[str, Any], expression: str, service: str) -> Tab
     if settings.get("State", "ENABLED") != "ENABLED":
         event["enabled"] = False
     if "Input" in settings:
-        event["input"] = _json(plain(settings["Input"]))
+        event["input"] = json_of(plain(settings["Input"]))
     return event
-
-
-def _json(text: Any) -> Any:
-    """The value of JSON text; what is none is left as it is, a string."""
-    try:
-        return orjson.loads(text)
-    except (orjson.JSONDecodeError, TypeError):
-        return text
 
 
 EVENTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Table]]] = {
@@ -163,7 +147,7 @@ def queue_table(properties: Mapping[str, Any]) -> Table:
     """`[queues.NAME]`."""
     table = {**picked(properties, QUEUE_KEYS), **tags_of(properties)}
     if "redrive" in table:
-        table["redrive"] = _json(table["redrive"])  # as text, too
+        table["redrive"] = json_of(table["redrive"])  # as text, too
         arn = at(table["redrive"], "deadLetterTargetArn")
         table["redrive"] = {
             "dead_letter_queue": arn.rpartition(":")[2] if isinstance(arn, str) else arn,
@@ -186,7 +170,7 @@ def bucket_table(properties: Mapping[str, Any]) -> Table:
             {
                 "queue": str(at(notification, "Queue")).rpartition(":")[2],
                 "events": plain(items(at(notification, "Event"))),
-                **_filters(notification),
+                **filters_of(notification),
             }
             for notification in notifications
         ]

@@ -13,6 +13,7 @@ from engine.config.templates.event_sources import EVENTS, missing
 from engine.config.templates.reading import FunctionDraft, Template, TemplateRoute
 from engine.config.templates.routes import implicit_api
 from engine.config.templates.table import TemplateTable, is_table, plain
+from engine.config.templates.topic_sources import sns_event
 
 _DEFAULT_ROUTE: Final = "$default"
 _API_KEYS: Final[Mapping[str, str]] = {"Api": "RestApiId", "HttpApi": "ApiId"}
@@ -44,6 +45,8 @@ def _read(event: object, place: Place, draft: FunctionDraft, template: Template)
         reading.problems.append(Problem(inner, f"{show(settings)} is not a table"))
     elif kind in _API_KEYS:
         _route(kind, settings, draft, template)
+    elif kind == "SNS":
+        sns_event(settings, str(place[-1]), draft, template)
     elif kind in EVENTS:
         found = EVENTS[kind](settings)
         if template.doubted(inner):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from engine.config.problems import Place
-from engine.config.templates.names import KINDS, layer_arn, name_of, valid_name
+from engine.config.templates.names import KINDS, TOPIC, layer_arn, name_of, valid_name
 from engine.config.templates.parameters import Parameters, Unvalued
 from engine.core.destinations import expanded
 from engine.core.function import Account
@@ -33,7 +33,7 @@ _VARIABLE = re.compile(r"\$\{(!?)([^}]*)\}")
 _DYNAMIC = re.compile(r"\{\{resolve:[^}]*\}\}")
 _LOOP: Final = "Fn::ForEach::"
 _NAME_KEYS: Final = ("TableName", "TopicName", "Name")
-_ATTRIBUTES: Final = ("Arn", "QueueName", "StreamArn")
+_ATTRIBUTES: Final = ("Arn", "QueueName", "StreamArn", "TopicArn", "TopicName")
 _REF_IS_ID: Final = ("AWS::ApiGateway", "AWS::Serverless::Api", "AWS::Serverless::HttpApi", "AWS::Lambda::Ev")
 """Beginnings of types whose `Ref` is an id that AWS draws, whatever their name."""
 
@@ -267,7 +267,8 @@ class Resolver:
             return self._account.function_arn(name, qualifier)
         if kind in ("AWS::Lambda::LayerVersion", "AWS::Serverless::LayerVersion"):
             return layer_arn(self._account, self.physical_name(logical))
-        return self.physical_name(logical)
+        name = self.physical_name(logical)
+        return expanded(f"sns:{name}", self._account) if kind == TOPIC else name
 
     def _referable(self, logical: str, attribute: str) -> str:
         """`!Ref Function.Alias` and `.Version`: what SAM makes of AutoPublishAlias."""
@@ -323,7 +324,7 @@ class Resolver:
             if known.service != "dynamodb":
                 raise _Unknown(f"{logical}.{attribute}")
             return f"{arn}/stream/{STACK_NAME}"  # the time at its end is known once there is the table
-        return arn if attribute == "Arn" else name
+        return arn if attribute in ("Arn", "TopicArn") else name
 
     def _sub(self, argument: Any, place: Place, depth: int) -> str:
         template, raw = (argument, {}) if isinstance(argument, str) else argument

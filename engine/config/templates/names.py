@@ -12,6 +12,7 @@ FUNCTION_TYPES: Final = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 LAYER_TYPES: Final = ("AWS::Serverless::LayerVersion", "AWS::Lambda::LayerVersion")
 QUEUE: Final = "AWS::SQS::Queue"
 BUCKET: Final = "AWS::S3::Bucket"
+TOPIC: Final = "AWS::SNS::Topic"
 DATA_STREAM: Final = "AWS::Kinesis::Stream"
 TABLE_TYPES: Final = ("AWS::DynamoDB::Table", "AWS::Serverless::SimpleTable")
 
@@ -56,6 +57,10 @@ def _queue_name(logical: str, properties: Mapping[str, Any]) -> str:
     return f"{logical}.fifo" if str(properties.get("FifoQueue")).lower() == "true" else logical
 
 
+def _topic_name(logical: str, properties: Mapping[str, Any]) -> str:
+    return f"{logical}.fifo" if str(properties.get("FifoTopic")).lower() == "true" else logical
+
+
 def _bucket_name(logical: str, _: Mapping[str, Any]) -> str:
     return logical.lower() if len(logical) >= _SHORTEST else valid_name(logical)
 
@@ -69,6 +74,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     **{kind: Kind("LayerName", None, _logical) for kind in LAYER_TYPES},
     QUEUE: Kind("QueueName", "sqs", _queue_name),
     BUCKET: Kind("BucketName", "s3", _bucket_name),
+    TOPIC: Kind("TopicName", "sns", _topic_name),
     DATA_STREAM: Kind("Name", "kinesis", _logical, "stream/"),
     **{kind: Kind("TableName", "dynamodb", _table_name, "table/") for kind in TABLE_TYPES},
 }

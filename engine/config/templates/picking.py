@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from engine.config.templates.table import plain
 
 Table = dict[str, Any]
@@ -38,3 +40,17 @@ def tags_of(properties: Mapping[str, Any]) -> Table:
     if not isinstance(tags, list) or not all(isinstance(tag, Mapping) and "Key" in tag for tag in tags):
         return {} if tags is None else {"tags": tags}
     return {"tags": {str(tag["Key"]): str(tag.get("Value", "")) for tag in tags}}
+
+
+def filters_of(settings: Any) -> Table:
+    """Prefix and suffix of `Filter.S3Key.Rules`."""
+    rules = items(at(settings, "Filter.S3Key.Rules"))
+    return {str(at(rule, "Name")).lower(): at(rule, "Value") for rule in rules}
+
+
+def json_of(text: Any) -> Any:
+    """The value of JSON text; what is none is left as it is, a string."""
+    try:
+        return orjson.loads(text)
+    except (orjson.JSONDecodeError, TypeError):
+        return text

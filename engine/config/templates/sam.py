@@ -27,7 +27,15 @@ from engine.config.templates.functions import (
     read_version,
 )
 from engine.config.templates.intrinsics import Resolver, TooLarge
-from engine.config.templates.names import BUCKET, DATA_STREAM, FUNCTION_TYPES, KINDS, QUEUE, TABLE_TYPES
+from engine.config.templates.names import (
+    BUCKET,
+    DATA_STREAM,
+    FUNCTION_TYPES,
+    KINDS,
+    QUEUE,
+    TABLE_TYPES,
+    TOPIC,
+)
 from engine.config.templates.parameters import Parameters
 from engine.config.templates.reading import Template, TemplateReading
 from engine.config.templates.routes import (
@@ -41,6 +49,7 @@ from engine.config.templates.routes import (
 )
 from engine.config.templates.samconfig import SamConfig
 from engine.config.templates.table import UnreadKeys
+from engine.config.templates.topic_sources import read_subscription, read_topic
 from engine.config.templates.triggers import (
     read_bucket,
     read_mapping,
@@ -63,6 +72,7 @@ _DEEPEST: Final = 5
 READERS: Final[tuple[Mapping[str, Callable[[str, str, Template], None]], ...]] = (
     {"AWS::Serverless::LayerVersion": read_layer, "AWS::Lambda::LayerVersion": read_layer},
     {QUEUE: read_queue, SERVERLESS: read_function, LAMBDA: read_function},
+    {TOPIC: read_topic},
     {BUCKET: read_bucket, DATA_STREAM: read_stream, **dict.fromkeys(TABLE_TYPES, read_table)},
     {
         "AWS::Serverless::Api": read_sam_api,
@@ -79,6 +89,7 @@ READERS: Final[tuple[Mapping[str, Callable[[str, str, Template], None]], ...]] =
         "AWS::ApiGateway::Method": read_method,
         "AWS::ApiGatewayV2::Route": read_route,
         "AWS::Events::Rule": read_rule,
+        "AWS::SNS::Subscription": read_subscription,
         "AWS::Scheduler::Schedule": read_schedule,
         "AWS::Lambda::Alias": read_alias,
         "AWS::Lambda::Version": read_version,
@@ -104,6 +115,7 @@ _OURS: Final = (
     "AWS::Lambda::",
     "AWS::Pipes::",
     "AWS::S3::",
+    "AWS::SNS::",
     "AWS::SQS::",
     "AWS::Scheduler::",
     "AWS::Serverless::",

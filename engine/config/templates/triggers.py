@@ -16,6 +16,7 @@ from engine.config.templates.picking import at
 from engine.config.templates.reading import Template
 from engine.config.templates.stream_sources import stream_name, stream_table, table_table
 from engine.config.templates.table import TemplateTable, is_table
+from engine.config.templates.topic_sources import topic_notifications
 
 _MAPPED: Final[Mapping[str, str]] = {"sqs": "SQS", "kinesis": "Kinesis", "dynamodb": "DynamoDB"}
 """Service in the ARN of a source to the type of SAM's event for it."""
@@ -104,7 +105,10 @@ def read_bucket(logical: str, _kind: str, template: Template) -> None:
     """`AWS::S3::Bucket`, and what it tells functions."""
     properties = template.properties(logical)
     properties.read("BucketName")
-    name = _add("buckets", logical, bucket_table(properties), properties.place, template)
+    table, topics = bucket_table(properties), topic_notifications(properties)
+    if topics:
+        table["notifications"] = [*table.get("notifications", ()), *topics]
+    name = _add("buckets", logical, table, properties.place, template)
     rules = at(properties, "NotificationConfiguration.LambdaConfigurations")
     for rule in rules if isinstance(rules, list) else ():
         if is_table(rule):

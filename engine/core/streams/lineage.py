@@ -39,7 +39,7 @@ class Lineage:
         start = TRIM_HORIZON if self.is_known else self._start()
         for info in infos:
             shard = self._known(info, start)
-            shard.misses = 0
+            shard.misses, shard.is_listed = 0, True
             shard.ending_sequence = info.ending_sequence
         names = {info.shard_id for info in infos}
         for shard in list(self.shards.values()):
@@ -47,11 +47,14 @@ class Lineage:
                 self._missed(shard)
         self.is_known = True
 
-    def children(self, infos: Iterable[ShardInfo]) -> None:
-        """A read named the children of a shard that ended."""
+    def children(self, infos: Iterable[ShardInfo]) -> bool:
+        """A read named the children of a shard that ended. Whether their parents are known too."""
+        are_known = True
         for info in infos:
             if info.shard_id not in self.shards:
                 self._known(info, TRIM_HORIZON).misses = -1  # a listing that is on its way may lack it
+            are_known = are_known and all(parent in self.shards for parent in info.parents)
+        return are_known
 
     def forget(self) -> list[Shard]:
         """The stream is another one: it is read from its beginning. What was known until now."""
@@ -65,12 +68,17 @@ class Lineage:
     def readable(self) -> Iterator[Shard]:
         """Shards that are held, and need not be any longer."""
         for shard in self.shards.values():
-            if shard.state is ShardState.HELD and all(map(self._is_done, shard.parents)):
+            if shard.state is ShardState.HELD and all(
+                self._is_done(parent, expired=shard.is_listed) for parent in shard.parents
+            ):
                 yield shard
 
-    def _is_done(self, shard_id: str) -> bool:
+    def _is_done(self, shard_id: str, *, expired: bool) -> bool:
+        """Whether a parent is done with. One that is not known: whether that means that it has `expired`."""
         parent = self.shards.get(shard_id)
-        if parent is None or parent.state is ShardState.FINISHED:
+        if parent is None:
+            return expired
+        if parent.state is ShardState.FINISHED:
             return True
         return parent.is_passed and parent.is_drained
 

@@ -138,8 +138,8 @@ class StreamPoller:
         has_more = bool(records) and (page.behind_s is None or page.behind_s > 0)
         shard.read_s = now_s if has_more else now_s + self._settings.poll_interval_s
         if page.cursor is None or self._is_past_its_end(shard, records):
-            self._lineage.children(page.children)
-            self._reach_end(shard, now_s, has_children=bool(page.children), is_said=page.cursor is None)
+            are_known = self._lineage.children(page.children) and bool(page.children)
+            self._reach_end(shard, now_s, has_children=are_known, is_said=page.cursor is None)
         touched = self._take(shard, records, now_s) if records else ()
         if shard.at_end or shard.is_passed or self._settings.tumbling_window_s:
             self._advance_all(shard, now_s, commands)

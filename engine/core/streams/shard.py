@@ -40,12 +40,14 @@ class Shard:
         state: Whether it is read.
         ending_sequence: Where it ends, None = it is open, or not known.
         misses: Listings in a row without it.
+        is_listed: Whether it was in one, so that its parents would have been too.
         position: From where to read when there is no cursor.
         cursor: From where to read.
         request: The read that is under way.
         read_s: When the next read may be.
         read_failures: Failed reads in a row.
-        last_sequence: Sequence number of the last record read, 0 = none.
+        last_sequence: Sequence number of the last record read, or below that of the first at `position`; 0 =
+            none.
         reread_through: Up to here records may come again.
         at_end: It was read to its end.
         is_passed: What was listed as its end was read, and it is read on: see `closed_shards_grow`.
@@ -59,6 +61,7 @@ class Shard:
         self.state = ShardState.HELD
         self.ending_sequence: int | None = None
         self.misses = 0
+        self.is_listed = False
         self.position = start
         self.cursor: Any = None
         self.request: ReadShard | None = None
@@ -144,7 +147,9 @@ class Shard:
         """How far it is."""
         first = self._first_open()
         position = self.position
-        if first is not None:
+        if (
+            first is not None and first.sequence <= self.last_sequence
+        ):  # else `position` is before it: see `rewind`
             position = StreamPosition(PositionType.AT_SEQUENCE_NUMBER, first.sequence_number)
         window = self.subshards[0].window
         return ShardCheckpoint(
@@ -165,6 +170,7 @@ class Shard:
         if any(each.buffer or len(each.pending) > bool(each.running) for each in self.subshards):
             self.position, self.cursor, self.at_end = self.checkpoint().position, None, False
             self.last_sequence = min(through)
+            self.empty_s = -math.inf
         unseen = 0
         for subshard, done_through in zip(self.subshards, through, strict=True):
             subshard.done_through = done_through

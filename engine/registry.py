@@ -21,6 +21,7 @@ SOURCES: Final[Mapping[str, str]] = {
     "sqs_remote": "engine.sources.sqs.remote_source:RemoteSqsSource",
     "s3": "engine.sources.s3.source:S3Source",
     "sns": "engine.sources.sns.source:SnsSource",
+    "logs": "engine.sources.logs.source:LogsSource",
     "schedule": "engine.sources.schedule.source:ScheduleSource",
     "replay": "engine.sources.replay.source:ReplaySource",
 }

@@ -15,7 +15,7 @@ from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Host, Sink
 from engine.services.deliveries.delivery import Delivery, Done
 
-_TRIGGERS: Final[Mapping[BusService, str]] = {"sns": "sns", "events": "eventbridge"}
+_TRIGGERS: Final[Mapping[BusService, str]] = {"sns": "sns", "events": "eventbridge", "logs": "logs"}
 
 
 class FunctionPort:

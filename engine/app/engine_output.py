@@ -48,7 +48,7 @@ class EngineOutput:
         write_line = self._line_writer(debug=config.debug)
         self.function_log: FunctionLog | None = None
         self.logs_bytes = config.logs_mb * _MB // 2
-        if config.logs_mb and "aws" in config.listeners:
+        if config.logs_mb and ("aws" in config.listeners or "logs" in config.bindings):
             self.function_log = stats.function_log = FunctionLog(clock, self.logs_bytes, write_line)
             if write_line is not None:
                 write_line = self.function_log.line

@@ -15,7 +15,7 @@ from engine.app.destination_senders import QueueSender, fetch_code
 from engine.app.engine import Engine
 from engine.app.hosting import gate_of
 from engine.app.http_listener import HttpListener
-from engine.app.logs_handler import LogsHandler
+from engine.app.log_subscribers import LogSubscribers
 from engine.app.mapping_metrics import mapping_readings
 from engine.core.destinations import DestinationRecord, target_of
 from engine.packages.records import LATEST, StoredState
@@ -30,6 +30,7 @@ from engine.services.lambda_api.control_plane import BODY_LIMIT_BYTES, ControlPl
 from engine.services.lambda_api.durable.emulator import Emulator
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.service import LambdaApi
+from engine.services.logs.handler import LogsHandler
 from engine.services.partner.service import Partner
 from engine.services.s3.service import SERVICE as S3
 from engine.services.s3.service import S3Service
@@ -84,6 +85,7 @@ class Services:
         self._sqs = self._add_sqs()
         self._s3 = self._add_s3()
         self._add_topics()
+        self._logs = self._add_logs()
         sources = self._make_sources(http)
         self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
         self._show_mappings(sources)
@@ -183,6 +185,21 @@ class Services:
         if topics or SNS in self._config.bindings:
             self.buses.topics.declare(topics)
 
+    def _add_logs(self) -> LogsHandler | None:
+        """None if the engine keeps no logs."""
+        engine, output = self._engine, self._engine.parts.output
+        if output.function_log is None:
+            return None
+        handler = LogsHandler(
+            self._host,
+            output.function_log,
+            output.logs_bytes,
+            LogSubscribers(engine, self._host, lambda: self.buses),
+            engine.loop,
+            engine.stats.keep_successes_of_all,
+        )
+        return self._registry.add(handler, close=handler.close)
+
     def _make_sources(self, http: EventSource | None) -> dict[str, EventSource]:
         host = self._host
         sources: dict[str, EventSource] = {} if http is None else {"http": http}
@@ -241,11 +258,8 @@ class Services:
         handlers = {"lambda": lambda_api.handle, SQS: self._sqs.handle, S3: self._make_webhooks().handle}
         handlers[EVENTS] = self._handle_events
         handlers[SNS] = self._handle_topics
-        output = engine.parts.output
-        if output.function_log is not None:
-            handlers["logs"] = LogsHandler(
-                host, output.function_log, output.logs_bytes, engine.stats.keep_successes_of_all
-            ).handle
+        if self._logs is not None:
+            handlers["logs"] = self._logs.handle
         router = AwsRouter(handlers, host.new_request_id, self._partner.handle)
         handle_url = None if http is None else http.handle_url
         return AwsGate(gate_of("aws", self._config), router, self._s3.api, engine.stats.reject, handle_url)

@@ -1,15 +1,15 @@
-"""What became of the deliveries of topics and event buses: plain counters, read at each scrape."""
+"""What became of deliveries of topics, event buses and log subscriptions: counters, read at each scrape."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final, Literal
 
-BusService = Literal["sns", "events"]
+BusService = Literal["sns", "events", "logs"]
 TargetKind = Literal["lambda", "sqs", "sns", "events", "http", "other"]
 """What a target is; `other`: what the engine has not, a log group say."""
 
-BUS_SERVICES: Final[tuple[BusService, ...]] = ("sns", "events")
+BUS_SERVICES: Final[tuple[BusService, ...]] = ("sns", "events", "logs")
 TARGET_KINDS: Final[tuple[TargetKind, ...]] = ("lambda", "sqs", "sns", "events", "http", "other")
 
 

@@ -123,6 +123,19 @@ class StreamedEvent(Event):
 
 
 TRIGGERS: Final = (
-    *("invoke", "http", "direct", "event", "sqs", "s3", "schedule", "sns", "eventbridge", "replay", "other"),
+    *(
+        "invoke",
+        "http",
+        "direct",
+        "event",
+        "sqs",
+        "s3",
+        "schedule",
+        "sns",
+        "eventbridge",
+        "logs",
+        "replay",
+        "other",
+    ),
 )
 """Values of the metric label `trigger`: Invoke API, HTTP event, Python API, asynchronous invocation, ..."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 
@@ -27,3 +27,6 @@ class UnreadLines(Protocol):
 
     def take(self, count: int) -> Iterator[LoggedLine]:
         """Hand over the oldest `count` records at most, each of a few lines; nothing if there are none."""
+
+    def watch(self, on_record: Callable[[], object] | None) -> None:
+        """Call `on_record` when something is logged, on the thread that logs; None: nothing any more."""

@@ -100,6 +100,7 @@ class FunctionLog:
         self._streams: dict[tuple[str, str, int], str] = {}
         self._read_s = 0.0  # when all that was there had been read
         self._finish: Callable[[Invocation], object] = _nothing
+        self._on_record: Callable[[], object] | None = None
         self._started: set[tuple[str, str]] = set()  # streams and requests with a START and without an END
 
     # ---------------------------------------------------------------- writing
@@ -135,6 +136,8 @@ class FunctionLog:
             self._line_bytes += size
             if self._line_bytes + self._end_bytes - self._gone_bytes > self._max_bytes:
                 self._make_room()
+            if self._on_record is not None:
+                self._on_record()
         if self._write_line is not None:
             self._write_line(invocation, text)
 
@@ -155,6 +158,8 @@ class FunctionLog:
         self._end_bytes += size
         if self._line_bytes + self._end_bytes - self._gone_bytes > self._max_bytes:
             self._make_room()
+        if self._on_record is not None:
+            self._on_record()
 
     def _new_stream(self, invocation: Invocation) -> str:
         """Name the stream of an environment that has not told one: it initialises, or never tells."""
@@ -186,6 +191,10 @@ class FunctionLog:
                 record = self._records.popleft()
                 self._gone_bytes += record.size
             yield from self._worded(record)
+
+    def watch(self, on_record: Callable[[], object] | None) -> None:
+        """Call `on_record` when something is logged, on the thread that logs; None: nothing any more."""
+        self._on_record = on_record
 
     def _worded(self, record: LogRecord) -> Iterator[LoggedLine]:
         stream, at_s = record.stream, record.at_s

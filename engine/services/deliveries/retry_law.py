@@ -1,7 +1,8 @@
 """How often a service tries a delivery that failed, and how long it waits between.
 
 Sources: SNS Developer Guide, "Message delivery retries"; EventBridge User Guide, "How EventBridge retries
-delivering events"; API reference of EventBridge, "RetryPolicy".
+delivering events"; API reference of EventBridge, "RetryPolicy"; CloudWatch Logs User Guide, "Log group-level
+subscription filters".
 """
 
 from __future__ import annotations
@@ -96,6 +97,9 @@ They are 100,015 attempts over 23 days, the first among the 3. AWS has jitter; h
 
 SNS_HTTP_LAW: Final = RetryLaw((RetryPhase(3, 20.0, 20.0),), 3, _EVER_S, 0.0)
 """SNS to HTTP: 3 retries after 20 s each, the default delivery policy of a topic."""
+
+LOGS_LAW: Final = RetryLaw((RetryPhase(11, 1.0, 600.0),), 1_000_000, _DAY_S, 0.5)
+"""Subscriptions of CloudWatch Logs: within 24 hours. The waits are ours, AWS publishes none."""
 
 EVENTBRIDGE_LAW: Final = RetryLaw((RetryPhase(11, 1.0, 600.0),), 185, _DAY_S, 0.5)
 """EventBridge: 185 retries within 24 hours, exponential with jitter.

@@ -52,6 +52,23 @@ def is_protected() -> ServiceError:
     return ServiceError(400, "ValidationException", "The specified log group is protected from deletion.")
 
 
+def no_filter() -> ServiceError:
+    """There is no such subscription filter."""
+    return ServiceError(400, "ResourceNotFoundException", "The specified subscription filter does not exist.")
+
+
+def no_function(arn: str) -> ServiceError:
+    """There is no such function here. AWS denies access as to another account's; the wording is ours."""
+    return ServiceError(
+        400, "AccessDeniedException", f"Logs cannot be passed to {arn}: this account has no such function."
+    )
+
+
+def own_logs(arn: str, group: str) -> ServiceError:
+    """A function would get its own logs, and log that: each delivery would cause another. Ours."""
+    return invalid(f"{arn} would be subscribed to its own logs: what {group} delivers comes back to it.")
+
+
 def too_many() -> ServiceError:
-    """There is no room for another group or stream."""
+    """There is no room for another group, stream or subscription filter."""
     return ServiceError(400, "LimitExceededException", "Resource limit exceeded.")

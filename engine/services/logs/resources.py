@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 from engine.core.function import Account
@@ -11,7 +12,7 @@ from engine.core.logged_line import LoggedLine, UnreadLines
 from engine.ports import Clock
 from engine.protocols.aws.errors import ServiceError
 from engine.services.logs.errors import invalid, invalid_combination, no_group, no_stream
-from engine.services.logs.store import LogGroup, LogStore, LogStream
+from engine.services.logs.store import LogEvent, LogGroup, LogStore, LogStream
 
 Document = dict[str, Any]
 
@@ -23,10 +24,14 @@ class LogResources:
 
     Attributes:
         store: All groups.
+        on_event: Told of each new event of a group that has subscription filters.
+        on_filters_gone: Told that a group with such filters was deleted.
     """
 
     def __init__(self, store: LogStore, account: Account, clock: Clock, function_log: UnreadLines) -> None:
         self.store = store
+        self.on_event: Callable[[LogGroup, LogStream, LogEvent], object] = _nothing
+        self.on_filters_gone: Callable[[], object] = lambda: None
         self._prefix = f"arn:aws:logs:{account.region}:{account.account_id}:log-group:"
         self._clock = clock
         self._function_log = function_log
@@ -54,7 +59,15 @@ class LogResources:
         message = line.message
         if not message.isascii():  # what a handler prints may have lone surrogates, which no JSON can hold
             message = message.encode("utf-8", "replace").decode()
-        self.store.append(group, stream, at_ms, message, at_ms)
+        self.append(group, stream, at_ms, message, at_ms)
+
+    def append(
+        self, group: LogGroup, stream: LogStream, timestamp_ms: int, message: str, now_ms: int
+    ) -> None:
+        """Add an event to a stream of `group`; `on_event` hears of it if somebody subscribes."""
+        event = self.store.append(group, stream, timestamp_ms, message, now_ms)
+        if group.subscriptions:
+            self.on_event(group, stream, event)
 
     # ---------------------------------------------------------------- names
 
@@ -142,6 +155,10 @@ class LogResources:
             document["lastIngestionTime"] = stream.last_ingestion_ms
             document["uploadSequenceToken"] = sequence_token(stream)
         return document
+
+
+def _nothing(_group: LogGroup, _stream: LogStream, _event: LogEvent) -> None:
+    """Nobody subscribes."""
 
 
 def sequence_token(stream: LogStream) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator
 from typing import Final
 
@@ -21,9 +22,12 @@ from engine.services.logs.errors import INVALID, invalid
 from engine.services.logs.operations.events import Events
 from engine.services.logs.operations.groups import Groups
 from engine.services.logs.operations.streams import Streams
+from engine.services.logs.operations.subscriptions import SubscriptionFilters
 from engine.services.logs.operations.tags import Tags
 from engine.services.logs.resources import Document, LogResources
 from engine.services.logs.store import LogStore
+from engine.services.logs.subscribers import Subscribers
+from engine.services.logs.subscriptions import Subscriptions
 
 _MAX_NAME: Final = 512
 _LONG_NAME: Final = "Invalid LogGroup or LogStream, both must have length less than or equal to 512."
@@ -44,15 +48,61 @@ class LogsService:
         new_request_id: Callable[[], str],
         function_log: UnreadLines,
         max_bytes: int,
+        subscribers: Subscribers,
+        loop: asyncio.AbstractEventLoop,
+        on_read: Callable[[], object] = lambda: None,
     ) -> None:
-        """`max_bytes` bounds what events take in memory. `function_log` has what functions log."""
+        """Create it, without groups.
+
+        Args:
+            account: Whose logs they are.
+            clock: The engine clock.
+            new_request_id: Makes ids of requests.
+            function_log: Has what functions log.
+            max_bytes: Bounds what events take in memory.
+            subscribers: The functions that subscription filters deliver to.
+            loop: For timers.
+            on_read: Called before what functions have logged is read.
+        """
         self.store = LogStore(max_bytes)
         self._model = service_model("logs")
         self._protocol = JsonRpc(self._model)
         self._new_request_id = new_request_id
         self._resources = LogResources(self.store, account, clock, function_log)
+        self._on_read = on_read
+        self._subscriptions = Subscriptions(
+            self.store, account.account_id, clock, loop, function_log, subscribers, self._take_in
+        )
+        self._resources.on_event = self._subscriptions.take
+        self._resources.on_filters_gone = self._subscriptions.look_again
         parts = (Groups, Streams, Events, Tags)
-        self.operations = operations_of(part(self._resources) for part in parts)
+        filters = SubscriptionFilters(self._resources, self._subscriptions)
+        self.operations = operations_of([*(part(self._resources) for part in parts), filters])
+
+    def subscribe(self, group: str, filter_name: str, destination_arn: str, pattern: str) -> None:
+        """Put a subscription filter, as PutSubscriptionFilter does; the group is made if it is not there.
+
+        Raises:
+            ServiceError: It cannot be put.
+        """
+        if group not in self.store.groups:
+            self.store.create_group(group, self._resources.now_ms())
+        self.operations["PutSubscriptionFilter"].function(
+            {
+                "logGroupName": group,
+                "filterName": filter_name,
+                "destinationArn": destination_arn,
+                "filterPattern": pattern,
+            }
+        )
+
+    def close(self) -> None:
+        """Deliver nothing more to subscribers."""
+        self._subscriptions.close()
+
+    def _take_in(self) -> Steps[None]:
+        self._on_read()
+        yield from self._resources.take_in()
 
     def handle(self, request: Request, _scope: CredentialScope) -> None:
         """Answer once, now or in one of the next turns of the loop."""
@@ -80,7 +130,7 @@ class LogsService:
             document = read_object(request)
         params = self._protocol.parameters(name, document)
         self._check(name, params)
-        yield from self._resources.take_in()
+        yield from self._take_in()
         answer: Document | Steps[Document] = found.function(params)
         if isinstance(answer, Generator):
             answer = yield from answer

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Final
 
+from engine.services.logs.subscription_filters import SubscriptionFilter
+
 EVENT_BYTES: Final = 26
 """What AWS adds to the size of each message (API reference, PutLogEvents)."""
 _KEPT_BYTES: Final = 300
@@ -114,11 +116,13 @@ class LogGroup:
         is_protected: It cannot be deleted.
         retention_days: How long events are kept; None for as long as there is room.
         streams: By name.
+        subscriptions: Its subscription filters, by name.
     """
 
     def __init__(self, name: str, created_ms: int) -> None:
         self.name = name
         self.created_ms = created_ms
+        self.subscriptions: dict[str, SubscriptionFilter] = {}
         self.tags: dict[str, str] = {}
         self.log_class = "STANDARD"
         self.kms_key_id: str | None = None
@@ -203,7 +207,7 @@ class LogStore:
 
     def append(
         self, group: LogGroup, stream: LogStream, timestamp_ms: int, message: str, now_ms: int
-    ) -> None:
+    ) -> LogEvent:
         """Add an event to a stream of `group`, and drop the oldest ones if there is no room for it."""
         event = LogEvent(self._next_number, timestamp_ms, now_ms, message, stream)
         self._next_number += 1
@@ -215,6 +219,7 @@ class LogStore:
             self._evict()
         if len(self._by_arrival) > _FEW + 2 * self._live:
             self._by_arrival = deque(one for one in self._by_arrival if one[1].stream is not None)
+        return event
 
     def expire(self, group: LogGroup, now_ms: int) -> None:
         """Drop the events of a group that are past its retention period."""

@@ -55,6 +55,8 @@ class Groups:
         if group.is_protected:
             raise is_protected()
         self._store.delete_group(group)
+        if group.subscriptions:
+            self._resources.on_filters_gone()
         return {}
 
     @operation("DescribeLogGroups")

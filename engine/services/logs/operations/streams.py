@@ -77,7 +77,7 @@ class Streams:
         expired = sum(time < expires_ms for time in times)
         in_time = sum(time <= now_ms + _AHEAD_MS for time in times)
         for event in events[max(too_old, expired) : in_time]:
-            self._store.append(group, stream, event["timestamp"], event["message"], now_ms)
+            self._resources.append(group, stream, event["timestamp"], event["message"], now_ms)
         answer: Document = {"nextSequenceToken": sequence_token(stream)}
         rejected: Document = {}
         if in_time < len(events):

@@ -1,0 +1,1 @@
+"""Events of log groups: subscription filters of CloudWatch Logs."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from random import Random
 
 import pytest
@@ -39,16 +40,17 @@ def test_an_event_is_the_one_that_aws_packs():
 class Bench:
     """A service on virtual time, its functions and what they log."""
 
-    def __init__(self, clock, **groups):
-        self.clock, self.function_log, self.functions = clock, LoggedLines(), Functions(**groups)
+    def __init__(self, **groups):
+        loop = asyncio.get_running_loop()
+        self.clock, self.function_log, self.functions = loop.clock, LoggedLines(), Functions(**groups)
         self.service = LogsService(
             ACCOUNT,
-            clock,
+            self.clock,
             request_ids(1),
             self.function_log,
             3_000_000,
             self.functions,
-            asyncio.get_running_loop(),
+            loop,
         )
 
     def subscribe(self, to="g", group=GROUP, name="all", pattern=""):
@@ -70,11 +72,11 @@ class Bench:
         ]
 
 
-async def test_lines_are_delivered_together_by_stream_and_in_order(clock):
+async def test_lines_are_delivered_together_by_stream_and_in_order():
     """Half a second after the first; all of what AWS says of them."""
-    bench = Bench(clock)
+    bench = Bench()
     bench.subscribe()
-    began_ms = int(clock.wall() * 1000)
+    began_ms = int(bench.clock.wall() * 1000)
     bench.log("a\n", "b\n")
     bench.log("c\n", stream="t")
     await asyncio.sleep(BATCH_S / 2)
@@ -94,21 +96,20 @@ async def test_lines_are_delivered_together_by_stream_and_in_order(clock):
     assert {56} == {len(one) for one in ids}
 
 
-async def test_only_what_a_pattern_matches_is_delivered(clock):
-    """What was logged before the filter, and not read yet, too."""
-    bench = Bench(clock)
-    bench.log("ERROR before\n")
-    await asyncio.sleep(1)
+async def test_only_what_a_pattern_matches_is_delivered():
+    """The others are in the group all the same."""
+    bench = Bench()
     bench.subscribe(name="errors", pattern="ERROR -ignored")
     bench.log("ERROR one\n", "fine\n", "ERROR ignored\n")
     await asyncio.sleep(1)
 
-    assert [["ERROR before\n", "ERROR one\n"]] == [one for *_, one in bench.batches]
+    assert [["ERROR one\n"]] == [one for *_, one in bench.batches]
+    assert 3 == len(bench.service.store.groups[GROUP].streams["s"].events)
 
 
-async def test_both_filters_of_a_group_are_served(clock):
+async def test_both_filters_of_a_group_are_served():
     """Each with its name and its function."""
-    bench = Bench(clock, h="/other")
+    bench = Bench(h="/other")
     bench.subscribe(name="text", pattern="hello")
     bench.subscribe(to="h", name="json", pattern="{ $.ms > 10 }")
     bench.log('{"ms": 11, "say": "hello"}\n', "hello\n", '{"ms": 9}\n')
@@ -119,9 +120,9 @@ async def test_both_filters_of_a_group_are_served(clock):
     ]
 
 
-async def test_a_full_batch_does_not_wait(clock):
+async def test_a_full_batch_does_not_wait():
     """Nothing of a flood is lost, repeated or out of order."""
-    bench = Bench(clock)
+    bench = Bench()
     bench.subscribe()
     lines = [f"{number:06} " + "x" * 10_000 for number in range(100)]
     bench.log(*lines)
@@ -132,13 +133,13 @@ async def test_a_full_batch_does_not_wait(clock):
     assert all(sum(map(len, batch)) < MAX_BATCH_CHARACTERS + 11_000 for *_, batch in bench.batches)
 
 
-async def test_events_that_clients_put_are_delivered_too(clock):
+async def test_events_that_clients_put_are_delivered_too():
     """At the same time as those of functions."""
-    bench = Bench(clock)
+    bench = Bench()
     bench.call("CreateLogGroup", logGroupName="app")
     bench.call("CreateLogStream", logGroupName="app", logStreamName="s")
     bench.subscribe(group="app")
-    now_ms = int(clock.wall() * 1000)
+    now_ms = int(bench.clock.wall() * 1000)
     events = [{"timestamp": now_ms - 5, "message": "a"}, {"timestamp": now_ms, "message": "b"}]
     bench.call("PutLogEvents", logGroupName="app", logStreamName="s", logEvents=events)
     await asyncio.sleep(1)
@@ -146,9 +147,9 @@ async def test_events_that_clients_put_are_delivered_too(clock):
     assert [("g", "s", ["a", "b"])] == bench.batches
 
 
-async def test_without_filters_nothing_looks_at_what_is_logged(clock):
+async def test_without_filters_nothing_looks_at_what_is_logged():
     """Before the first and after the last."""
-    bench = Bench(clock)
+    bench = Bench()
     before = bench.function_log.on_record
     bench.subscribe()
     during = bench.function_log.on_record
@@ -164,9 +165,9 @@ async def test_without_filters_nothing_looks_at_what_is_logged(clock):
     assert ([], 1) == (bench.batches, len(bench.function_log.lines))
 
 
-async def test_a_function_that_is_gone_is_asked_again_after_ten_minutes(clock):
+async def test_a_function_that_is_gone_is_asked_again_after_ten_minutes():
     """What is logged meanwhile is skipped, as on AWS."""
-    bench = Bench(clock)
+    bench = Bench()
     bench.subscribe()
     del bench.functions.groups["g"]
     bench.log("a\n")
@@ -188,9 +189,9 @@ async def test_a_function_that_is_gone_is_asked_again_after_ten_minutes(clock):
         ([("/aws/lambda/g", "h"), ("/h", "f")], (GROUP, "g")),
     ],
 )
-async def test_no_function_gets_its_own_logs(clock, steps, last):
+async def test_no_function_gets_its_own_logs(steps, last):
     """Nor by way of others, whose logs it would cause."""
-    bench = Bench(clock, h="/h")
+    bench = Bench(h="/h")
     for group, to in steps:
         bench.subscribe(to, group)
     with pytest.raises(ServiceError, match="would be subscribed to its own logs"):
@@ -199,9 +200,9 @@ async def test_no_function_gets_its_own_logs(clock, steps, last):
     assert {} == bench.service.store.groups[last[0]].subscriptions
 
 
-async def test_a_loop_that_comes_about_later_is_cut(clock):
+async def test_a_loop_that_comes_about_later_is_cut():
     """The function was told to log to the group that it subscribes to."""
-    bench = Bench(clock)
+    bench = Bench()
     bench.subscribe()
     bench.functions.groups["g"] = GROUP
     bench.log("a\n")
@@ -210,9 +211,9 @@ async def test_a_loop_that_comes_about_later_is_cut(clock):
     assert [] == bench.batches
 
 
-async def test_whatever_is_logged_whenever_comes_once_and_in_order(clock):
+async def test_whatever_is_logged_whenever_comes_once_and_in_order():
     """In streams and groups at random, with filters that come, go and change."""
-    random, bench = Random(7), Bench(clock)
+    random, bench = Random(7), Bench()
     logged = {}
     bench.subscribe(group="a")
     bench.subscribe(group="b", pattern="even")
@@ -233,9 +234,9 @@ async def test_whatever_is_logged_whenever_comes_once_and_in_order(clock):
     assert logged == seen
 
 
-async def test_nothing_is_delivered_once_the_engine_stops(clock):
+async def test_nothing_is_delivered_once_the_engine_stops():
     """What waits is dropped."""
-    bench = Bench(clock)
+    bench = Bench()
     bench.subscribe()
     bench.log("a\n")
     await asyncio.sleep(BATCH_S / 2)
@@ -272,6 +273,22 @@ def test_filters_are_shown_as_on_aws(site):
         "logGroupName": "shown",
     } == shown
     assert site.now_ms() == created_ms
+
+
+@pytest.mark.real_time
+def test_what_was_logged_before_is_not_delivered(site):
+    """Whether or not anybody had read it."""
+    logs, log, at_s = site.logs, site.function_log.log, site.clock.wall()
+    logs.create_log_group(logGroupName="before")
+    log("before", "s", at_s, "earlier")
+    logs.put_subscription_filter(
+        logGroupName="before", filterName="all", filterPattern="", destinationArn=site.functions.arn("g")
+    )
+    log("before", "s", at_s, "later")
+    while not (found := [one for _, one in site.functions.delivered if one["logGroup"] == "before"]):
+        time.sleep(0.02)
+
+    assert [["later"]] == [[event["message"] for event in one["logEvents"]] for one in found]
 
 
 @pytest.mark.real_time

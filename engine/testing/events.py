@@ -13,6 +13,7 @@ from __future__ import annotations
 from engine.sources.samples.common import EPOCH_S
 from engine.sources.samples.destinations import dead_letter, destination
 from engine.sources.samples.http import alb, http_v1, http_v2
+from engine.sources.samples.logs import logs
 from engine.sources.samples.s3 import s3, s3_eventbridge
 from engine.sources.samples.schedule import schedule
 from engine.sources.samples.sqs import SqsMessage, sqs
@@ -25,6 +26,7 @@ __all__ = [
     "destination",
     "http_v1",
     "http_v2",
+    "logs",
     "s3",
     "s3_eventbridge",
     "schedule",

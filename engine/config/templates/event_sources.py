@@ -1,7 +1,7 @@
 """Events of a template that are no HTTP events, and the queues and buckets they come from, in our words.
 
-Source: SAM developer guide, "SQS", "S3", "Schedule", "ScheduleV2"; CloudFormation reference,
-"AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::Lambda::EventInvokeConfig".
+Source: SAM developer guide, "SQS", "S3", "Schedule", "ScheduleV2", "CloudWatchLogs"; CloudFormation
+reference, "AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::Lambda::EventInvokeConfig".
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ EVENT_KEYS: Final[Mapping[str, str]] = {
     "input": "Input",
     "name": "Name",
     "enabled": "Enabled",
+    "group": "LogGroupName",
+    "pattern": "FilterPattern",
     **STREAM_EVENT_KEYS,
 }
 """Our key of an event to the template's property."""
@@ -115,6 +117,10 @@ def _schedule(settings: Mapping[str, Any], expression: str, service: str) -> Tab
     return event
 
 
+def _logs(settings: Mapping[str, Any]) -> Table:
+    return {"type": "logs", **picked(settings, {"group": "LogGroupName", "pattern": "FilterPattern"})}
+
+
 EVENTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Table]]] = {
     "SQS": _sqs,
     "S3": _s3,
@@ -122,6 +128,7 @@ EVENTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Table]]] = {
     "ScheduleV2": _scheduler,
     "Kinesis": kinesis_event,
     "DynamoDB": dynamodb_event,
+    "CloudWatchLogs": _logs,
 }
 """Types of events, and what makes ours of their properties."""
 
@@ -130,6 +137,7 @@ SOURCE_KEYS: Final[Mapping[str, str]] = {"SQS": "queue", "Kinesis": "stream", "D
 _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "Kinesis": ("StartingPosition",),
     "DynamoDB": ("StartingPosition",),
+    "CloudWatchLogs": ("LogGroupName",),
 }
 """What AWS has no default for, and we have."""
 

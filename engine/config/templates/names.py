@@ -13,6 +13,7 @@ LAYER_TYPES: Final = ("AWS::Serverless::LayerVersion", "AWS::Lambda::LayerVersio
 QUEUE: Final = "AWS::SQS::Queue"
 BUCKET: Final = "AWS::S3::Bucket"
 TOPIC: Final = "AWS::SNS::Topic"
+LOG_GROUP: Final = "AWS::Logs::LogGroup"
 DATA_STREAM: Final = "AWS::Kinesis::Stream"
 TABLE_TYPES: Final = ("AWS::DynamoDB::Table", "AWS::Serverless::SimpleTable")
 
@@ -75,6 +76,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     QUEUE: Kind("QueueName", "sqs", _queue_name),
     BUCKET: Kind("BucketName", "s3", _bucket_name),
     TOPIC: Kind("TopicName", "sns", _topic_name),
+    LOG_GROUP: Kind("LogGroupName", None, _logical),
     DATA_STREAM: Kind("Name", "kinesis", _logical, "stream/"),
     **{kind: Kind("TableName", "dynamodb", _table_name, "table/") for kind in TABLE_TYPES},
 }

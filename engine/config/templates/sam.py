@@ -57,6 +57,7 @@ from engine.config.templates.triggers import (
     read_rule,
     read_schedule,
     read_stream,
+    read_subscription,
     read_table,
 )
 from engine.config.templates.yaml_reader import parse
@@ -96,6 +97,7 @@ READERS: Final[tuple[Mapping[str, Callable[[str, str, Template], None]], ...]] =
         "AWS::Lambda::EventInvokeConfig": read_invoke_config,
         "AWS::Lambda::EventSourceMapping": read_mapping,
         "AWS::Lambda::Url": read_url_resource,
+        "AWS::Logs::SubscriptionFilter": read_subscription,
     },
 )
 """Types of resources and what reads them, in the order in which one needs another."""

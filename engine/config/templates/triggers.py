@@ -2,7 +2,7 @@
 
 Sources: CloudFormation reference, "AWS::Events::Rule", "AWS::Scheduler::Schedule",
 "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::Kinesis::Stream",
-"AWS::DynamoDB::Table".
+"AWS::DynamoDB::Table", "AWS::Logs::SubscriptionFilter".
 """
 
 from __future__ import annotations
@@ -92,6 +92,20 @@ def read_mapping(logical: str, _kind: str, template: Template) -> None:
     event = {**EVENTS[kind](properties), key: source if key == "queue" else stream_name(source)}
     elsewhere = {key: (*properties.place, "EventSourceArn")}
     template.reading.add_event(found[0], event, properties.place, found[1], elsewhere)
+
+
+def read_subscription(logical: str, _kind: str, template: Template) -> None:
+    """`AWS::Logs::SubscriptionFilter` of a function."""
+    properties = template.properties(logical)
+    place = properties.place[:-1]
+    properties.read("RoleArn", "Distribution")
+    found = template.reading.find(properties.get("DestinationArn"), place)
+    if found is None:
+        template.ledger.mark_reported(place)
+        return
+    event = {**EVENTS["CloudWatchLogs"](properties), "name": properties.get("FilterName", logical)}
+    template.reading.problems += missing("CloudWatchLogs", properties)
+    template.reading.add_event(found[0], event, properties.place, found[1])
 
 
 def read_queue(logical: str, _kind: str, template: Template) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from engine.services.s3.notification_rules import EVENTS
+from engine.sources.samples.common import text_of
 from engine.sources.samples.destinations import dead_letter, destination
 from engine.sources.samples.fields import SampleField
 from engine.sources.samples.http import alb, http_v1, http_v2
+from engine.sources.samples.logs import logs
 from engine.sources.samples.s3 import s3, s3_eventbridge
 from engine.sources.samples.schedule import schedule
 from engine.sources.samples.sqs import SqsMessage, sqs
@@ -168,6 +170,16 @@ def _dead_letter(values: Values, at_s: float, salt: str) -> Any:
     return sqs(letter, queue=given["queue"], at_s=at_s, salt=salt)
 
 
+# ---------------------------------------------------------------- logs
+
+
+def _logs(values: Values, at_s: float, salt: str) -> Any:
+    given = values(0)
+    messages = [text_of(values(place)["message"]) for place in range(given["records"])]
+    chosen = {name: given[name] for name in ("group", "stream", "subscription")}
+    return logs(*messages, **chosen, at_s=at_s, salt=salt)
+
+
 _ERROR_MESSAGE: Final = SampleField("error_message", "failed", "of that error")
 
 SOURCES: Final[Mapping[str, SampleSource]] = {
@@ -225,6 +237,18 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             _TIME,
         ),
         _schedule,
+    ),
+    "logs": SampleSource(
+        "log events of one stream, from a subscription filter of CloudWatch Logs",
+        (
+            SampleField("message", "ERROR: hello\n", "of a log event; JSON as its text", "json"),
+            SampleField("records", 1, "log events", "whole"),
+            SampleField("group", "/aws/lambda/function", "name of the log group"),
+            SampleField("stream", None, "name of the log stream; else one of a function"),
+            SampleField("subscription", "subscription", "name of the subscription filter"),
+            _TIME,
+        ),
+        _logs,
     ),
     "destination": SampleSource(
         "what became of an asynchronous event, as a destination of it gets it",

@@ -39,7 +39,9 @@ FiltersOf = Callable[[str], Mapping[str, SubscriptionFilter]]
 """The filters of the group of that name, by name; none if there is no such group."""
 
 
-def feeds_itself(group: str, destination_arn: str, filters_of: FiltersOf, subscribers: Subscribers) -> bool:
+def delivers_own_logs(
+    group: str, destination_arn: str, filters_of: FiltersOf, subscribers: Subscribers
+) -> bool:
     """Whether logs of `group` that the function gets would come back to `group`.
 
     It logs there itself, or to a group whose filters deliver to a function that does, and so on. Each

@@ -22,7 +22,7 @@ from engine.ports import Clock
 from engine.services.logs.store import LogEvent, LogGroup, LogStore, LogStream
 from engine.services.logs.subscribers import Subscribers
 from engine.services.logs.subscription_events import DeliveredEvent, subscription_event
-from engine.services.logs.subscription_filters import SubscriptionFilter, feeds_itself
+from engine.services.logs.subscription_filters import SubscriptionFilter, delivers_own_logs
 from engine.timer import Timer
 
 _log = logging.getLogger("engine.logs")
@@ -38,7 +38,7 @@ _NONE: Final[Mapping[str, SubscriptionFilter]] = MappingProxyType({})
 _MAX_TOLD: Final = 1000
 
 
-class _Batch:
+class _StreamEvents:
     """Events of one stream that one filter matches."""
 
     __slots__ = ("events", "size")
@@ -74,7 +74,7 @@ class Subscriptions:
         self._function_log = function_log
         self._take_in = take_in
         self._timer = Timer(loop, clock, self._on_due)
-        self._batches: dict[tuple[SubscriptionFilter, str, str], _Batch] = {}  # filter, group, stream
+        self._batches: dict[tuple[SubscriptionFilter, str, str], _StreamEvents] = {}  # filter, group, stream
         self._noted = False
         self._steps: Steps[None] | None = None
         self._told: set[str] = set()
@@ -86,9 +86,9 @@ class Subscriptions:
         found = self._store.groups.get(group)
         return _NONE if found is None else found.subscriptions
 
-    def feeds_itself(self, group: str, destination_arn: str) -> bool:
+    def delivers_own_logs(self, group: str, destination_arn: str) -> bool:
         """Whether what the function gets of `group` would come back to it."""
-        return feeds_itself(group, destination_arn, self.filters_of, self.subscribers)
+        return delivers_own_logs(group, destination_arn, self.filters_of, self.subscribers)
 
     def put(self, group: LogGroup, made: SubscriptionFilter) -> None:
         """Add a filter, or put it in the place of the one with its name."""
@@ -120,7 +120,7 @@ class Subscriptions:
             if one.off_until_ms > now_ms or not one.matches(event.message):
                 continue
             key = one, group.name, stream.name
-            batch = self._batches.get(key) or self._batches.setdefault(key, _Batch())
+            batch = self._batches.get(key) or self._batches.setdefault(key, _StreamEvents())
             batch.events.append(DeliveredEvent(event.event_id, event.timestamp_ms, event.message))
             batch.size += len(event.message) + _EVENT_CHARACTERS
             if batch.size >= MAX_BATCH_CHARACTERS:
@@ -165,10 +165,10 @@ class Subscriptions:
 
     # ---------------------------------------------------------------- deliveries
 
-    def _deliver(self, key: tuple[SubscriptionFilter, str, str], batch: _Batch) -> None:
+    def _deliver(self, key: tuple[SubscriptionFilter, str, str], batch: _StreamEvents) -> None:
         made, group, stream = key
         arn = made.destination_arn
-        if self.feeds_itself(group, arn):  # it has been given that log group since
+        if self.delivers_own_logs(group, arn):  # it has been given that log group since
             self._tell(arn, f"{group} has what it logs itself")
             return
         if self.subscribers.log_group_of(arn) is None:

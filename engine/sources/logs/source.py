@@ -56,7 +56,7 @@ class LogsSource:
             of_group.append(name)
             if len(of_group) > _MAX_FILTERS:
                 yield Finding(number, f"a log group has two subscription filters at most (AWS): {group}")
-            if _feeds_itself(group, name, filters, groups):
+            if _delivers_own_logs(group, name, filters, groups):
                 sentence = (
                     f"{name} would be fed its own logs without end: what {group} delivers comes back to it"
                 )
@@ -76,7 +76,9 @@ def _group_of(binding: Binding, groups: dict[str, str]) -> str:
     return groups.get(settings.function or "", f"/aws/lambda/{settings.function}")
 
 
-def _feeds_itself(group: str, function: str, filters: dict[str, list[str]], groups: dict[str, str]) -> bool:
+def _delivers_own_logs(
+    group: str, function: str, filters: dict[str, list[str]], groups: dict[str, str]
+) -> bool:
     """Whether what `function` logs is delivered until it is logged in `group`."""
     seen: set[str] = set()
     asked = [function]

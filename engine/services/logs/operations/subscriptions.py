@@ -66,7 +66,7 @@ class SubscriptionFilters:
             raise invalid(_TO_FUNCTIONS.format(arn))
         if self._subscriptions.subscribers.log_group_of(arn) is None:
             raise no_function(arn)
-        if self._subscriptions.feeds_itself(group.name, arn):
+        if self._subscriptions.delivers_own_logs(group.name, arn):
             raise own_logs(arn, group.name)
 
     @operation("DescribeSubscriptionFilters")

@@ -54,4 +54,4 @@ def _setting(text: str) -> tuple[str, str]:
 def _shown(default: object) -> str:
     if default is None:
         return "-"
-    return default if isinstance(default, str) else json.dumps(default)
+    return default if isinstance(default, str) and default.isprintable() else json.dumps(default)

@@ -27,7 +27,7 @@ from engine.services.logs.operations.tags import Tags
 from engine.services.logs.resources import Document, LogResources
 from engine.services.logs.store import LogStore
 from engine.services.logs.subscribers import Subscribers
-from engine.services.logs.subscriptions import Subscriptions
+from engine.services.logs.subscriptions import LogSubscriptions
 
 _MAX_NAME: Final = 512
 _LONG_NAME: Final = "Invalid LogGroup or LogStream, both must have length less than or equal to 512."
@@ -70,7 +70,7 @@ class LogsService:
         self._new_request_id = new_request_id
         self._resources = LogResources(self.store, account, clock, function_log)
         self._on_read = on_read
-        self._subscriptions = Subscriptions(
+        self._subscriptions = LogSubscriptions(
             self.store, account.account_id, clock, loop, function_log, subscribers, self._take_in
         )
         self._resources.on_event = self._subscriptions.take

@@ -48,7 +48,7 @@ class _StreamEvents:
         self.size = 0
 
 
-class Subscriptions:
+class LogSubscriptions:
     """The subscription filters of one engine's log groups.
 
     Attributes:

@@ -17,7 +17,7 @@ from engine.services.logs.paging import list_page
 from engine.services.logs.resources import Document, LogResources
 from engine.services.logs.store import LogGroup
 from engine.services.logs.subscription_filters import SubscriptionFilter
-from engine.services.logs.subscriptions import Subscriptions
+from engine.services.logs.subscriptions import LogSubscriptions
 
 MAX_FILTERS: Final = 2
 """Of a log group (CloudWatch Logs quotas)."""
@@ -28,7 +28,7 @@ _UNSERVED: Final = "fieldSelectionCriteria is not supported by this engine."
 class SubscriptionFilters:
     """The operations, on one engine's groups."""
 
-    def __init__(self, resources: LogResources, subscriptions: Subscriptions) -> None:
+    def __init__(self, resources: LogResources, subscriptions: LogSubscriptions) -> None:
         self._resources = resources
         self._subscriptions = subscriptions
 

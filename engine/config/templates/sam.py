@@ -52,12 +52,12 @@ from engine.config.templates.table import UnreadKeys
 from engine.config.templates.topic_sources import read_subscription, read_topic
 from engine.config.templates.triggers import (
     read_bucket,
+    read_log_subscription,
     read_mapping,
     read_queue,
     read_rule,
     read_schedule,
     read_stream,
-    read_subscription,
     read_table,
 )
 from engine.config.templates.yaml_reader import parse
@@ -97,7 +97,7 @@ READERS: Final[tuple[Mapping[str, Callable[[str, str, Template], None]], ...]] =
         "AWS::Lambda::EventInvokeConfig": read_invoke_config,
         "AWS::Lambda::EventSourceMapping": read_mapping,
         "AWS::Lambda::Url": read_url_resource,
-        "AWS::Logs::SubscriptionFilter": read_subscription,
+        "AWS::Logs::SubscriptionFilter": read_log_subscription,
     },
 )
 """Types of resources and what reads them, in the order in which one needs another."""

@@ -94,7 +94,7 @@ def read_mapping(logical: str, _kind: str, template: Template) -> None:
     template.reading.add_event(found[0], event, properties.place, found[1], elsewhere)
 
 
-def read_subscription(logical: str, _kind: str, template: Template) -> None:
+def read_log_subscription(logical: str, _kind: str, template: Template) -> None:
     """`AWS::Logs::SubscriptionFilter` of a function."""
     properties = template.properties(logical)
     place = properties.place[:-1]

@@ -19,6 +19,8 @@ SOURCES: Final[Mapping[str, str]] = {
     "http": "engine.sources.http.source:HttpSource",
     "sqs": "engine.sources.sqs.source:SqsSource",
     "sqs_remote": "engine.sources.sqs.remote_source:RemoteSqsSource",
+    "kinesis": "engine.sources.streams.source:KinesisSource",
+    "dynamodb": "engine.sources.streams.source:DynamodbSource",
     "s3": "engine.sources.s3.source:S3Source",
     "sns": "engine.sources.sns.source:SnsSource",
     "logs": "engine.sources.logs.source:LogsSource",

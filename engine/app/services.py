@@ -16,7 +16,8 @@ from engine.app.engine import Engine
 from engine.app.hosting import gate_of
 from engine.app.http_listener import HttpListener
 from engine.app.log_subscribers import LogSubscribers
-from engine.app.mapping_metrics import mapping_readings
+from engine.app.mapping_metrics import mapping_readings, stream_readings
+from engine.app.stream_access import stream_access
 from engine.core.destinations import DestinationRecord, target_of
 from engine.packages.records import LATEST, StoredState
 from engine.packages.store import PackageStore
@@ -42,6 +43,8 @@ from engine.sources.s3.webhooks import Webhooks, fetching
 from engine.sources.sqs.remote_source import RemoteSqsSource
 from engine.sources.sqs.source import SERVICE as SQS
 from engine.sources.sqs.source import SqsSource
+from engine.sources.streams.mappings import LiveStreamMappings
+from engine.sources.streams.source import DynamodbSource, KinesisSource
 
 T = TypeVar("T")
 
@@ -56,8 +59,8 @@ class Services:
     """All of one engine. Built while it is open; `close` when nothing of it is served any more.
 
     Attributes:
-        sources: By type, each with the sink it feeds. `http`, `sqs` and `s3` are there for what clients may
-            ask for, whether or not the configuration has such events.
+        sources: By type, each with the sink it feeds. `http`, `sqs`, `s3`, `kinesis` and `dynamodb` are there
+            for what clients may ask for, whether or not the configuration has such events.
         handle: Answers requests to the aws listener.
         body_limit_bytes: What that listener must take.
     """
@@ -86,6 +89,9 @@ class Services:
         self._s3 = self._add_s3()
         self._add_topics()
         self._logs = self._add_logs()
+        self._registry.add(
+            stream_access(self._partner, engine.parts.senders, host.account, lambda: self._functions)
+        )
         sources = self._make_sources(http)
         self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
         self._show_mappings(sources)
@@ -213,6 +219,10 @@ class Services:
             sources[SQS] = SqsSource.build([], host)
         if _one(S3Source, sources) is None:
             sources[S3] = S3Source.build([], host)
+        if _one(KinesisSource, sources) is None:
+            sources["kinesis"] = KinesisSource.build([], host)
+        if _one(DynamodbSource, sources) is None:
+            sources["dynamodb"] = DynamodbSource.build([], host)
         return sources
 
     def _sink_of(self, source: EventSource) -> Sink:
@@ -224,6 +234,9 @@ class Services:
         for source in (_one(SqsSource, sources), _one(RemoteSqsSource, sources)):
             if source is not None:
                 self._engine.stats.mappings.watch(partial(mapping_readings, source))
+        streams = self._registry.find(LiveStreamMappings)
+        if streams is not None:
+            self._engine.stats.mappings.watch(partial(stream_readings, streams))
 
     def _make_control_plane(
         self, package_store: PackageStore, sources: Mapping[str, EventSource]
@@ -239,6 +252,7 @@ class Services:
             spawn=self._spawn,
             fetch_code=partial(fetch_code, self._s3),
             mappings=mappings,
+            streams=self._registry.find(LiveStreamMappings),
             durable=engine.parts.durable,
             log_line=engine.say,
         )

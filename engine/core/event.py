@@ -123,19 +123,7 @@ class StreamedEvent(Event):
 
 
 TRIGGERS: Final = (
-    *(
-        "invoke",
-        "http",
-        "direct",
-        "event",
-        "sqs",
-        "s3",
-        "schedule",
-        "sns",
-        "eventbridge",
-        "logs",
-        "replay",
-        "other",
-    ),
+    *("invoke", "http", "direct", "event", "sqs", "kinesis", "dynamodb", "s3", "schedule", "sns"),
+    *("eventbridge", "logs", "replay", "other"),
 )
 """Values of the metric label `trigger`: Invoke API, HTTP event, Python API, asynchronous invocation, ..."""

@@ -94,6 +94,12 @@ DELIVERY_RESULTS: Final = ("delivered", "failed")
 RECORD_RESULTS: Final = ("polled", "delivered", "filtered", "failed", "dropped", "deleted")
 """What becomes of the messages that a mapping polls."""
 
+STREAM_FATES: Final = ("read", "filtered", "succeeded", "exhausted", "expired", "given_back")
+"""What becomes of the records of a stream: `core.streams.counts` says what each is."""
+
+BATCH_OUTCOMES: Final = ("succeeded", "failed", "partial", "throttled")
+SHARD_STATES: Final = ("open", "held", "finished")
+
 CLIENT_TRIGGERS: Final = ("invoke", "http", "direct")
 """Triggers whose caller waits for the answer: what the engine adds to its latency is measured."""
 
@@ -113,13 +119,22 @@ PRICE_ITEMS: Final = (
 
 LABEL_VALUES: Final = {
     "trigger": TRIGGERS,
-    "outcome": (*(status.value for status in OUTCOMES), *(outcome.value for outcome in DeliveryOutcome)),
+    "outcome": tuple(
+        dict.fromkeys(
+            (
+                *(status.value for status in OUTCOMES),
+                *(outcome.value for outcome in DeliveryOutcome),
+                *BATCH_OUTCOMES,
+            )
+        )
+    ),
     "service": BUS_SERVICES,
     "target": TARGET_KINDS,
     "reason": tuple(
         dict.fromkeys((*THROTTLE_REASONS, *REJECTIONS, *SCALE_REASONS, *HOLDS, *INIT_FAILURES, *NODE_LOSSES))
     ),
-    "state": (*STATES, *EXECUTION_STATES),
+    "state": (*STATES, *EXECUTION_STATES, *SHARD_STATES),
+    "fate": STREAM_FATES,
     "status": EXECUTION_ENDS,
     "direction": DIRECTIONS,
     "kind": (*START_KINDS, *(kind for kind in LIMIT_KINDS if kind not in START_KINDS)),

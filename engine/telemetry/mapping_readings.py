@@ -12,6 +12,28 @@ SOURCE_LABEL_CAP: Final = 200
 """How many mappings have a value of the label `source` of their own; the others share `__other__`."""
 
 
+class StreamReading(NamedTuple):
+    """What a mapping of a stream has besides.
+
+    Attributes:
+        iterator_age_s: How old the last record of the batch that ended last was then (AWS: IteratorAge).
+        records: Records, by what became of them (`label_values.STREAM_FATES`).
+        batches: Attempts to invoke with a batch, by how they ended (`label_values.BATCH_OUTCOMES`).
+        bisects: Batches that were split in two after an error.
+        shards: Shards, by state (`label_values.SHARD_STATES`).
+        blocked: Shards, or parts of one, whose batch failed or was throttled and is not done with.
+        deliveries: Records of discarded batches, by whether they could be delivered.
+    """
+
+    iterator_age_s: float
+    records: dict[str, int]
+    batches: dict[str, int]
+    bisects: int
+    shards: dict[str, int]
+    blocked: int
+    deliveries: dict[str, int]
+
+
 class MappingReading(NamedTuple):
     """One mapping at one moment. Counters only rise for as long as it lives.
 
@@ -25,6 +47,7 @@ class MappingReading(NamedTuple):
         oldest_age_s: How long ago the oldest of them was sent, seconds.
         pollers: Batches that may run at a time, as its scaling policy wants it.
         running: Batches that do.
+        stream: What it has besides if it reads a stream; else None.
     """
 
     function: str
@@ -36,6 +59,7 @@ class MappingReading(NamedTuple):
     oldest_age_s: float = 0.0
     pollers: int = 0
     running: int = 0
+    stream: StreamReading | None = None
 
 
 Readings = Mapping[str, Mapping[str, MappingReading]]
@@ -74,18 +98,36 @@ class Mappings:
 
 
 def _sum(one: MappingReading, other: MappingReading) -> MappingReading:
-    results = dict.fromkeys((*one.records, *other.records))
     return MappingReading(
         one.function,
         one.source,
-        {result: one.records.get(result, 0) + other.records.get(result, 0) for result in results},
+        _added(one.records, other.records),
         [a + b for a, b in zip(one.batches, other.batches, strict=True)],
         one.batched + other.batched,
         one.backlog + other.backlog,
         max(one.oldest_age_s, other.oldest_age_s),
         one.pollers + other.pollers,
         one.running + other.running,
+        one.stream if other.stream is None else _sum_of_streams(one.stream, other.stream),
     )
+
+
+def _sum_of_streams(one: StreamReading | None, other: StreamReading) -> StreamReading:
+    if one is None:
+        return other
+    return StreamReading(
+        max(one.iterator_age_s, other.iterator_age_s),
+        _added(one.records, other.records),
+        _added(one.batches, other.batches),
+        one.bisects + other.bisects,
+        _added(one.shards, other.shards),
+        one.blocked + other.blocked,
+        _added(one.deliveries, other.deliveries),
+    )
+
+
+def _added(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {key: one.get(key, 0) + other.get(key, 0) for key in dict.fromkeys((*one, *other))}
 
 
 NO_BATCHES: Final = (0,) * (len(BATCH_BOUNDS) + 1)

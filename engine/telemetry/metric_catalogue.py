@@ -29,6 +29,7 @@ from engine.telemetry.histogram import (
     Histogram,
 )
 from engine.telemetry.label_values import LABEL_VALUES
+from engine.telemetry.mapping_readings import StreamReading
 from engine.telemetry.stats import Stats
 
 Tree = float | Histogram | Mapping[str, "Tree"]
@@ -114,6 +115,11 @@ def _oldest(one: FunctionStats) -> Mapping[str, float]:
     if one.mappings:
         oldest["source"] = max([mapping.oldest_age_s for mapping in one.mappings.values()])
     return oldest
+
+
+def _of_streams(one: FunctionStats, read: Callable[[StreamReading], Tree]) -> Mapping[str, Tree]:
+    """By mapping; nothing for those that read no stream."""
+    return {name: read(found.stream) for name, found in one.mappings.items() if found.stream is not None}
 
 
 CATALOGUE: Final = (
@@ -333,6 +339,43 @@ CATALOGUE: Final = (
         "engine_source_batches_running", "gauge", ("function", "source"),
         "Batches of a mapping that run, or wait for concurrency.",
         lambda f: {name: one.running for name, one in f.mappings.items()},
+    ),
+    # Mappings of streams
+    Metric(
+        "engine_stream_iterator_age_seconds", "gauge", ("function", "source"),
+        "How old the last record of the batch of a stream that ended last was then: IteratorAge.",
+        lambda f: _of_streams(f, attrgetter("iterator_age_s")),
+        folds=False,
+    ),
+    Metric(
+        "engine_stream_records_total", "counter", ("function", "source", "fate"),
+        "Records that mappings of streams read, and what became of them in the end.",
+        lambda f: _of_streams(f, attrgetter("records")),
+    ),
+    Metric(
+        "engine_stream_batches_total", "counter", ("function", "source", "outcome"),
+        "Attempts to invoke with a batch of a stream: succeeded, failed, partial, or throttled.",
+        lambda f: _of_streams(f, attrgetter("batches")),
+    ),
+    Metric(
+        "engine_stream_bisects_total", "counter", ("function", "source"),
+        "Batches of streams that were split in two after an error.",
+        lambda f: _of_streams(f, attrgetter("bisects")),
+    ),
+    Metric(
+        "engine_stream_blocked_shards", "gauge", ("function", "source"),
+        "Shards, or parts of one, whose batch failed or was throttled and is to be tried again.",
+        lambda f: _of_streams(f, attrgetter("blocked")),
+    ),
+    Metric(
+        "engine_stream_shards", "gauge", ("function", "source", "state"),
+        "Shards that are read (open), wait for their parents (held), or are done with (finished).",
+        lambda f: _of_streams(f, attrgetter("shards")),
+    ),
+    Metric(
+        "engine_stream_discard_deliveries_total", "counter", ("function", "source", "result"),
+        "Records of discarded batches that went to an on-failure destination, or could not.",
+        lambda f: _of_streams(f, attrgetter("deliveries")),
     ),
     # Topics and event buses: nothing of it is there before the first delivery
     Metric(

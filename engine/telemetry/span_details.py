@@ -20,6 +20,8 @@ from engine.core.trace_context import TraceContext, from_traceparent, from_xray
 _TRIGGERS: Final = {
     "http": "http",
     "sqs": "pubsub",
+    "kinesis": "pubsub",
+    "dynamodb": "datasource",
     "sns": "pubsub",
     "eventbridge": "pubsub",
     "s3": "datasource",

@@ -21,6 +21,7 @@ from grafana.src.board import (
     Query,
 )
 from grafana.src.promql import RANGE, increase, level, mean, quantile, rate
+from grafana.src.streams import STREAMS
 
 _SUCCESS: Final = 'outcome="success"'
 _DURATION: Final = "engine_invocation_duration_seconds"
@@ -444,7 +445,7 @@ HANDLERS: Final = Board(
     "engine-handlers",
     "Handler performance",
     "Rates, errors and latencies of handlers, and how near they are to their limits.",
-    (_OVERVIEW, _RATES, _LATENCY, _LIMITS, _SOURCES, _OWN),
+    (_OVERVIEW, _RATES, _LATENCY, _LIMITS, _SOURCES, STREAMS, _OWN),
     (CLUSTER, JOB, INSTANCE, FUNCTION),
     (RESTART,),
 )

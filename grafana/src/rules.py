@@ -116,6 +116,12 @@ _ALERTS: Final = (
         "{{ $labels.source }} falls behind: its oldest message is {{ $value | humanizeDuration }} old",
     ),
     Alert(
+        "EngineStreamBlocked",
+        f"sum by({_ENGINE},function,source)(engine_stream_blocked_shards) > 0",
+        "15m", "ticket",
+        "{{ $labels.source }}: {{ $value | humanize }} shards wait for a batch that fails",
+    ),
+    Alert(
         "EngineDeadLetters",
         f'sum by({_ENGINE},function)(increase(engine_dead_letters_total{{result="delivered"}}[10m])) > 0',
         "0m", "ticket",

@@ -1,8 +1,9 @@
-"""A small HTTP/1.1 client for the command line, the demo and benches: one keep-alive connection."""
+"""A small HTTP/1.1 client of the engine's own: one keep-alive connection, plain or over TLS."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -10,7 +11,7 @@ import httptools
 
 from engine.protocols.http.message import header_block
 
-_MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
+MAX_ANSWER_BYTES: Final = 256 * 1024 * 1024
 
 
 class HttpClientError(ConnectionError):
@@ -50,16 +51,27 @@ class HttpConnection(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, max_answer_bytes: int = MAX_ANSWER_BYTES) -> None:
         self._server = server
+        self._max_answer_bytes = max_answer_bytes
         self._answer: asyncio.Future[Response] | None = None
         self._closed = False
         self._method = ""
         self._new_parser()
 
     @classmethod
-    async def open(cls, host: str, port: int, timeout_s: float | None = 10.0) -> HttpConnection:
-        """Connect.
+    async def open(
+        cls,
+        host: str,
+        port: int,
+        timeout_s: float | None = 10.0,
+        *,
+        tls: ssl.SSLContext | None = None,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> HttpConnection:
+        """Connect; with `tls`, the server proves by its certificate that it is `host`.
+
+        An answer may have `max_answer_bytes`.
 
         Raises:
             CannotConnect: Refused, unreachable, unknown, or not connected within `timeout_s`.
@@ -68,7 +80,9 @@ class HttpConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_s):
-                _, connection = await loop.create_connection(lambda: cls(server), host, port)
+                _, connection = await loop.create_connection(
+                    lambda: cls(server, max_answer_bytes), host, port, ssl=tls
+                )
         except TimeoutError:
             raise CannotConnect(f"{server} did not accept a connection within {timeout_s} s") from None
         except OSError as error:
@@ -76,7 +90,14 @@ class HttpConnection(asyncio.Protocol):
         return connection
 
     @classmethod
-    async def open_unix(cls, path: str, server: str, timeout_s: float | None = 10.0) -> HttpConnection:
+    async def open_unix(
+        cls,
+        path: str,
+        server: str,
+        timeout_s: float | None = 10.0,
+        *,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> HttpConnection:
         """Connect to a Unix socket; `server` is what errors and the header `Host` call it.
 
         Raises:
@@ -85,7 +106,7 @@ class HttpConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_s):
-                _, connection = await loop.create_unix_connection(lambda: cls(server), path)
+                _, connection = await loop.create_unix_connection(lambda: cls(server, max_answer_bytes), path)
         except TimeoutError:
             raise CannotConnect(f"{server} did not accept a connection within {timeout_s} s") from None
         except OSError as error:
@@ -155,8 +176,8 @@ class HttpConnection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(BadAnswer(f"{self._server} answered what is not HTTP/1.1: {error}"))
             return
-        if len(self._body) > _MAX_ANSWER_BYTES:
-            self._fail(BadAnswer(f"{self._server} answered more than {_MAX_ANSWER_BYTES} bytes"))
+        if len(self._body) > self._max_answer_bytes:
+            self._fail(BadAnswer(f"{self._server} answered more than {self._max_answer_bytes} bytes"))
         if self._method == "HEAD" and self._head_complete:  # the parser waits for a body that never comes
             self.on_message_complete()
             self._new_parser()

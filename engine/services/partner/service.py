@@ -7,7 +7,7 @@ own administrative paths, and never for Lambda, SQS and S3.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import Final
@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from engine.core.function import Account
 from engine.protocols.aws.router import UNSERVED, CredentialScope, Refuse
-from engine.protocols.http.client import HttpClientError, HttpConnection, Response
+from engine.protocols.http.client import MAX_ANSWER_BYTES, HttpClientError, HttpConnection, Response
 from engine.protocols.http.message import SERVER_HEADERS, Request, header_block
 from engine.services.partner.moto_process import MotoProcess, PartnerFailed
 
@@ -40,7 +40,11 @@ def is_installed() -> bool:
 
 
 class Partner:
-    """`handle` answers requests that are no service's of the engine."""
+    """`handle` answers requests that are no service's of the engine.
+
+    Attributes:
+        starts: How often moto was started: what it kept before is lost.
+    """
 
     def __init__(
         self,
@@ -64,11 +68,12 @@ class Partner:
         self._spawn, self._say = spawn, say
         self._moto: MotoProcess | None = None
         self._lost = ""
+        self.starts = 0
 
     def handle(self, request: Request, scope: CredentialScope, refuse: Refuse) -> None:
         """Answer `request`, now or later; by `refuse` what nobody serves."""
-        setting = self._setting or (MOTO if is_installed() else NONE)
-        if setting == NONE:
+        setting = self.answers_for
+        if setting is None:
             refuse(request, scope, 501, UNSERVED, _unserved(scope, "" if self._setting else _INSTALL))
         else:
             self._spawn(self._exchange, request, scope, refuse, setting)
@@ -78,19 +83,31 @@ class Partner:
         if self._moto is not None:
             self._moto.close()
 
+    @property
+    def answers_for(self) -> str | None:
+        """`moto` or the URL of the emulator; None if there is no partner."""
+        setting = self._setting or (MOTO if is_installed() else NONE)
+        return None if setting == NONE else setting
+
+    async def ask(
+        self, service: str, headers: Sequence[tuple[str, str]], body: bytes, *, most_bytes: int
+    ) -> Response:
+        """What the partner answers to a POST of the engine's own, signed for `service`.
+
+        Raises:
+            PartnerFailed: There is none, it could not be started, or what it kept is lost: it has ended.
+            HttpClientError: It did not answer, or with more than `most_bytes`.
+        """
+        setting = self.answers_for
+        if setting is None:
+            raise PartnerFailed(f"the engine has no partner.{'' if self._setting else _INSTALL}")
+        return await self._sent(setting, service, "POST", "/", headers, body, most_bytes)
+
     async def _exchange(self, request: Request, scope: CredentialScope, refuse: Refuse, setting: str) -> None:
+        target = quote(request.target.decode("latin-1"), safe=_SAFE, encoding="latin-1")
+        headers = _passed_on(request, scope)
         try:
-            connection = await (self._to_moto(scope.service) if setting == MOTO else _to_server(setting))
-            try:
-                answer = await connection.request(
-                    request.method,
-                    quote(request.target.decode("latin-1"), safe=_SAFE, encoding="latin-1"),
-                    _passed_on(request, scope),
-                    request.body,
-                    timeout_s=_ANSWER_S,
-                )
-            finally:
-                connection.close()
+            answer = await self._sent(setting, scope.service, request.method, target, headers, request.body)
         except PartnerFailed as error:
             refuse(request, scope, _FAILED_STATUS, _FAILED_CODE, f"{error}.")
         except HttpClientError as error:
@@ -106,7 +123,24 @@ class Partner:
             else:
                 request.respond(answer.status, _head_of(answer), answer.body)
 
-    async def _to_moto(self, service: str) -> HttpConnection:
+    async def _sent(
+        self,
+        setting: str,
+        service: str,
+        method: str,
+        target: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        most_bytes: int = MAX_ANSWER_BYTES,
+    ) -> Response:
+        opening = self._to_moto(service, most_bytes) if setting == MOTO else _to_server(setting, most_bytes)
+        connection = await opening
+        try:
+            return await connection.request(method, target, headers, body, timeout_s=_ANSWER_S)
+        finally:
+            connection.close()
+
+    async def _to_moto(self, service: str, most_bytes: int) -> HttpConnection:
         """A connection to moto, which is started, for `service`, if it does not run.
 
         Raises:
@@ -117,10 +151,11 @@ class Partner:
             raise PartnerFailed(how)
         if self._moto is None or not self._moto.is_alive:
             self._moto = MotoProcess(self._account.account_id, self._endpoint_url, self._has_ended)
+            self.starts += 1
             self._say(f"partner: moto starts, for {service!r}; what it keeps ends with the engine")
         moto = self._moto
         await moto.wait_ready()
-        return await HttpConnection.open_unix(moto.socket, "moto", _CONNECT_S)
+        return await HttpConnection.open_unix(moto.socket, "moto", _CONNECT_S, max_answer_bytes=most_bytes)
 
     def _has_ended(self, how: str) -> None:
         self._lost = f"{how}: what it kept is lost; it starts anew with the next request"
@@ -147,9 +182,11 @@ def _is_left_out(name: str) -> bool:
     return name in _HOP_BY_HOP or name.startswith("access-control-")
 
 
-async def _to_server(url: str) -> HttpConnection:
+async def _to_server(url: str, most_bytes: int) -> HttpConnection:
     parts = urlsplit(url)
-    return await HttpConnection.open(parts.hostname or "", parts.port or 80, _CONNECT_S)
+    return await HttpConnection.open(
+        parts.hostname or "", parts.port or 80, _CONNECT_S, max_answer_bytes=most_bytes
+    )
 
 
 def _passed_on(request: Request, scope: CredentialScope) -> list[tuple[str, str]]:

@@ -97,6 +97,7 @@ class StreamEvent(SettingsTable):
     """What all mappings from a stream to a function have in common.
 
     Attributes:
+        type: Of which service.
         batch_size: Records of one invocation at the most.
         maximum_batching_window_s: How long records are gathered, whole seconds.
         starting_position: Where it begins: `TRIM_HORIZON` (the oldest record), or `LATEST` (what comes after
@@ -118,6 +119,7 @@ class StreamEvent(SettingsTable):
             Kinesis, 0.25 for DynamoDB.
     """
 
+    type: Literal["kinesis", "dynamodb"]
     batch_size: Annotated[int, Bounds(ge=1, le=MAX_OF_A_BATCH)] = 100
     maximum_batching_window_s: Annotated[int, Bounds(ge=0, le=MAX_WINDOW_S)] = 0
     starting_position: Literal["LATEST", "TRIM_HORIZON", "AT_TIMESTAMP"] = "LATEST"

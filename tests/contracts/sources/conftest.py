@@ -8,6 +8,7 @@ import sys
 import types
 from decimal import Decimal
 from pathlib import Path
+from zlib import crc32
 
 import anyio
 import pytest
@@ -18,11 +19,16 @@ from engine.core.outcome import Outcome, Status
 from engine.core.rate import Rate
 from engine.ports import Binding, Host, ServiceRegistry
 from engine.registry import resolve
+from engine.services.partner.service import Partner
 from engine.services.s3.service import S3Service
 from engine.services.sqs.service import SqsService
+from engine.sources.streams.clients import StreamAccess
+from engine.sources.streams.scripted import ScriptedStream
 from engine.testing import VirtualTimeLoop
 
 ROOT = Path(__file__).parents[3]
+FACTOR = 10
+STREAM = {"batch_size": 1, "starting_position": "TRIM_HORIZON", "parallelization_factor": FACTOR}
 RATE = Rate(request_usd=Decimal(0), millisecond_usd=Decimal(0))
 
 
@@ -230,6 +236,42 @@ class SqsPlay(Play):
         await super().close()
 
 
+class KinesisPlay(Play):
+    """Records, one a batch, of a scripted stream."""
+
+    kind = "kinesis"
+
+    def prepare(self):
+        self.stream = ScriptedStream(self.host.clock.wall)
+        partner = Partner("none", Account(), None, spawn=None, say=None)
+        access = StreamAccess(
+            partner=partner, senders={}, role_of=lambda name: name, client=lambda _: self.stream
+        )
+        self.services.add(access)
+        by_place = {crc32(str(number).encode()) % FACTOR: str(number) for number in range(100)}
+        self.keys = itertools.cycle(by_place.values())  # of which several are in work at a time
+
+    def settings(self):
+        return {"stream": "s", **STREAM}
+
+    async def offer(self, count):
+        for _ in range(count):
+            self.stream.put(next(self.keys), b"hello")
+
+    async def unanswered(self):
+        [entry] = self.source.mappings
+        return 0 if entry.driver is None else entry.driver.poller.in_flight
+
+
+class DynamodbPlay(KinesisPlay):
+    """The same by its other name: what is in a record is the stream's."""
+
+    kind = "dynamodb"
+
+    def settings(self):
+        return {"table": "orders", **STREAM}
+
+
 class S3Play(Play):
     """Objects that are put into a bucket."""
 
@@ -308,7 +350,17 @@ class SpoolPlay(Play):
         sys.modules.pop("contract_spool", None)
 
 
-PLAYS = [HttpPlay, SqsPlay, S3Play, SchedulePlay, ReplayPlay, ScriptedPlay, SpoolPlay]
+PLAYS = [
+    HttpPlay,
+    SqsPlay,
+    KinesisPlay,
+    DynamodbPlay,
+    S3Play,
+    SchedulePlay,
+    ReplayPlay,
+    ScriptedPlay,
+    SpoolPlay,
+]
 
 
 @pytest.fixture(params=PLAYS, ids=lambda play: play.kind)

@@ -1,0 +1,45 @@
+"""What a stream must do for a mapping, wherever it is; `scripted.py` and the clients implement it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from engine.core.streams.records import ReadFailure, ShardInfo, StreamPage, StreamPosition
+from engine.errors import EngineError
+
+
+class StreamError(EngineError):
+    """A listing or a read failed: why, in a kind that decides what follows, and a sentence for people."""
+
+    def __init__(self, kind: ReadFailure, reason: str) -> None:
+        super().__init__(kind, reason)
+        self.kind = kind
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class StreamClient(Protocol):
+    """One stream. Every method but `close` may raise `StreamError`, after seconds at the latest."""
+
+    @property
+    def arn(self) -> str:
+        """Its ARN, as events name it. What is not known before it was found is left out at the end."""
+
+    @property
+    def closed_shards_grow(self) -> bool:
+        """Whether closed shards take records, and their children none, as with moto."""
+
+    async def list_shards(self) -> Sequence[ShardInfo]:
+        """All shards. GONE if there is no such stream, or it is another one than before of its name."""
+
+    async def cursor(self, shard_id: str, position: StreamPosition) -> Any:
+        """Where a read of the shard begins."""
+
+    async def read(self, shard_id: str, cursor: Any, limit: int) -> StreamPage:
+        """A page of at most `limit` records; their payload is one record of the event, as JSON text."""
+
+    def close(self) -> None:
+        """Let go of connections."""

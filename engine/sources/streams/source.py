@@ -1,0 +1,63 @@
+"""The event sources `kinesis` and `dynamodb`; both are front doors of the engine's stream mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import anyio
+from anyio.abc import TaskStatus
+
+from engine.ports import Binding, EventSource, Host, SettingsModel, Sink
+from engine.sources.streams.mappings import LiveStreamMappings, mappings_of
+from engine.sources.streams.settings import DynamodbEvent, KinesisEvent
+
+
+class KinesisSource:
+    """Reads Kinesis data streams.
+
+    Attributes:
+        mappings: All stream mappings of the engine.
+    """
+
+    Settings: ClassVar[type[SettingsModel]] = KinesisEvent
+
+    def __init__(self, mappings: LiveStreamMappings) -> None:
+        self.mappings = mappings
+
+    @classmethod
+    def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
+        """Raises ConfigError if the engine has nothing that streams are reached through."""
+        mappings = mappings_of(host)
+        for binding in bindings:
+            mappings.bind(binding)
+        return cls(mappings)
+
+    async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
+        """Read until `stopping`; then let batches that run end."""
+        await self.mappings.serve("kinesis", sink, stopping, task_status)
+
+
+class DynamodbSource:
+    """Reads the streams of DynamoDB tables.
+
+    Attributes:
+        mappings: All stream mappings of the engine.
+    """
+
+    Settings: ClassVar[type[SettingsModel]] = DynamodbEvent
+
+    def __init__(self, mappings: LiveStreamMappings) -> None:
+        self.mappings = mappings
+
+    @classmethod
+    def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
+        """Raises ConfigError if the engine has nothing that streams are reached through."""
+        mappings = mappings_of(host)
+        for binding in bindings:
+            mappings.bind(binding)
+        return cls(mappings)
+
+    async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
+        """Read until `stopping`; then let batches that run end."""
+        await self.mappings.serve("dynamodb", sink, stopping, task_status)

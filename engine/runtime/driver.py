@@ -457,8 +457,11 @@ class Driver:
             self._executor.stop(invocation.env_id)
             commands = self._fleet.crashed(invocation.env_id, now_s)
             self._meter.scaled_down("timeout")
+        held_back = self._streams.get(invocation) if self._shared else None
         body = timeout_body(invocation.event.request_id, self._timeout_s)
         self._answer(invocation, Status.TIMEOUT, body, self._timeout_s)
+        if held_back is not None:
+            held_back.release()
         self._execute(commands)
         self._on_capacity_released()
 

@@ -115,6 +115,10 @@ class StreamedResponse:
         self._ended(self)
         self._reply(outcome)
 
+    def release(self) -> None:
+        """Let the handler go on, of whom nothing is wanted any more: it has to come to its end."""
+        self._resume()
+
     def _wait_for_bandwidth(self) -> None:
         due_s = self.began_s + (self.sent - FAST_STREAMED_BYTES) / STREAMED_BYTES_PER_S
         pause_s = due_s - self._clock.now()

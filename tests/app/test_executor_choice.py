@@ -15,6 +15,8 @@ import functools
 
 async def coroutine(event, context): return event
 def plain(event, context): return event
+async def streaming(event, context): yield event
+def generator(event, context): yield event
 other_name = coroutine
 another_name = plain
 wrapped = functools.partial(plain)
@@ -34,6 +36,8 @@ AUTO = {
     "coroutine": "loop",
     "other_name": "loop",
     "plain": "process",
+    "streaming": "loop",
+    "generator": "process",
     "another_name": "process",
     "wrapped": "process",
     "decorated": "process",
@@ -138,6 +142,22 @@ def test_where_no_process_can_be_forked_one_line_says_which_executor_and_why(cod
 
     assert [1] == json.loads(done.stdout)
     assert [SHARES] == said
+
+
+async def test_whoever_has_handlers_stream_is_told_once_that_aws_has_no_such_thing(code):
+    written = []
+    streams = {"code": code, "streaming": "generator"}
+    functions = [
+        *(Function(name, handler=f"app.{name}", **streams) for name in ("streaming", "generator")),
+        Function("plain", handler="app.plain", code=code),
+    ]
+    async with Engine(functions, platform=Platform(watches_loop=False), write_log=written.append):
+        pass
+    [line] = [line for text in written for line in text.splitlines() if "streaming" in line]
+
+    assert line.startswith(
+        '[engine] streaming, generator: streaming = "generator" is this engine\'s own: AWS'
+    )
 
 
 async def test_whoever_names_loop_or_thread_is_told_its_limits_once(tmp_path):

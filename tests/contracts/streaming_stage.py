@@ -24,6 +24,9 @@ def act(word, value, context):
         case "bytes": return b"x" * value
         case "remaining": return f"{context.get_remaining_time_in_millis()} "
         case "mark": open(value, "w").close()
+        case "spin":
+            ends_s = time.monotonic() + value
+            while time.monotonic() < ends_s: pass
         case "log": logging.error(value)
         case "raise": raise LookupError(value)
         case "exit": sys.exit(value)
@@ -129,7 +132,11 @@ class Stage:
         for name in ("pieces", "apieces"):
             handler = f"app.{name}"
             functions.append(Function(f"shared_{name}", handler=handler, **keys, environment_concurrency=4))
-            functions.append(Function(f"timed_{name}", handler=handler, **{**keys, "timeout_s": TIMEOUT_S}))
+            timed = {**keys, "timeout_s": TIMEOUT_S}
+            functions.append(Function(f"timed_{name}", handler=handler, **timed))
+            functions.append(
+                Function(f"timed_shared_{name}", handler=handler, **timed, environment_concurrency=4)
+            )
         functions.append(Function("buffered", handler="app.pieces", **{**keys, "streaming": None}))
         factory = None
         if executor == "cluster":

@@ -166,31 +166,71 @@ def test_an_empty_stream_has_a_type_and_an_end(stage, any_kind):
     assert ([DEFAULT_TYPE], [], Status.SUCCESS) == (reader.types, reader.pieces, outcome.status)
 
 
-def test_at_the_deadline_the_stream_ends_and_the_function_lives_on(stage):
-    """In the engine's own interpreter the generator is closed; a process is killed."""
+@pytest.fixture(scope="module")
+def timed_out(stage):
+    """What becomes of streams at their deadline, by function; played once, and at the same time."""
 
-    async def play():
+    async def waits(function):
+        """Its handler waits for something else than its reader."""
         closed, never = stage.file(), stage.file()
         steps = ("yield", "one"), ("gate", never)
-        reader, outcome = await stage.read("timed_pieces", *steps, **{"finally": closed})
-        if stage.executor in ("loop", "thread"):
-            while not os.path.exists(closed):
-                await asyncio.sleep(0.001)
+        reader, outcome = await stage.read(function, *steps, **{"finally": closed})
+        while stage.executor in ("loop", "thread") and not os.path.exists(closed):
+            await asyncio.sleep(0.001)
+        return reader.body, outcome.status
+
+    async def is_held_back(function):
+        """Its handler waits for its reader."""
+        written = stage.file()
+        reader, ended = stage.begin(function, *[("bytes", PIECE_BYTES)] * 64, ("mark", written))
+        reader.room = 1
+        outcome = await ended
+        while "shared" in function and not os.path.exists(written):
+            await asyncio.sleep(0.001)
+        return len(reader.body) <= MB, outcome.status
+
+    async def play():
+        held = ("timed_pieces", "timed_apieces", "timed_shared_pieces", "timed_shared_apieces")
+        plays = [*map(waits, ("timed_pieces", "timed_apieces")), *map(is_held_back, held)]
+        played = await asyncio.gather(*plays)
+        after, _ = await stage.read("pieces", ("yield", "two"))
+        return played[:2], dict(zip(held, played[2:], strict=True)), after.body
+
+    return stage.run(play())
+
+
+def test_at_the_deadline_the_stream_ends_and_the_engine_lives_on(timed_out):
+    """In the engine's own interpreter the generator is closed; a process is killed."""
+    ended, _, after = timed_out
+
+    assert ([(b"one", Status.TIMEOUT)] * 2, b"two") == (ended, after)
+
+
+def test_at_the_deadline_a_handler_that_waits_for_its_reader_ends_too(timed_out):
+    _, held_back, _ = timed_out
+
+    assert [(True, Status.TIMEOUT)] * 2 == [held_back["timed_pieces"], held_back["timed_apieces"]]
+
+
+def test_where_environments_are_shared_it_goes_on_to_its_end(timed_out):
+    """Timeouts do not end the code there: it must not wait for a reader that was answered."""
+    _, held_back, _ = timed_out
+
+    assert [(True, Status.TIMEOUT)] * 2 == [
+        held_back["timed_shared_pieces"],
+        held_back["timed_shared_apieces"],
+    ]
+
+
+def test_a_generator_that_blocks_is_ended_at_its_deadline(stage):
+    """On the loop, by a signal; a thread notices when what blocks has returned."""
+
+    async def play():
+        reader, outcome = await stage.read("timed_pieces", ("yield", "one"), ("spin", 30))
         after, _ = await stage.read("pieces", ("yield", "two"))
         return reader.body, outcome.status, after.body
 
     assert (b"one", Status.TIMEOUT, b"two") == stage.run(play())
-
-
-def test_at_the_deadline_a_handler_that_waits_for_its_reader_ends_too(stage):
-    async def play():
-        slow, ended = stage.begin("timed_pieces", *[("bytes", PIECE_BYTES)] * 64)
-        slow.room = 1
-        outcome = await ended
-        after, _ = await stage.read("pieces", ("yield", "two"))
-        return outcome.status, len(slow.body) <= MB, after.body
-
-    assert (Status.TIMEOUT, True, b"two") == stage.run(play())
 
 
 def test_an_exit_in_the_middle_is_a_crash_after_what_was_sent(stage, kind):

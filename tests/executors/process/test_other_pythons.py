@@ -72,6 +72,14 @@ def handler(event, context):
 
 async def task(event, context):
     return handler(event, context)
+
+def streamed(event, context):
+    yield f"{sys.version_info[:2]} "
+    yield from (bytes(100_000) for _ in range(event))
+
+async def streamed_task(event, context):
+    for piece in streamed(event, context):
+        yield piece
 """
 
 
@@ -140,6 +148,21 @@ async def test_what_the_process_executor_offers_it_offers_there(make, tmp_path, 
     assert [[[3, 9], "of the environment", number] for number in range(3)] == [
         one.payload for one in outcomes
     ]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{}, {"snapstart": True}, {"handler": "app.streamed_task"}, {"environment_concurrency": 4}],
+    ids=["plain", "snapstart", "async", "shared"],
+)
+async def test_a_stream_comes_from_there_too(make, tmp_path, limits):
+    """More of it than fits between the engine and the handler."""
+    venv = make_venv(tmp_path / "venv", interpreter("3.9"))
+    keys = {"python": str(venv), "handler": "app.streamed", "streaming": "generator", "memory_mb": 512}
+    async with make(TASK, **keys | limits) as engine:
+        outcome = await engine.invoke("f", 20)
+
+    assert (b"(3, 9) ", 2_000_007) == (outcome.body[:7], len(outcome.body))
 
 
 async def test_a_function_of_the_lambda_api_runs_in_its_declared_runtime(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from engine.core.response_stream import PIECE_BYTES
 from engine.errors import EngineError
 
 _HELD_BYTES: Final = PIECE_BYTES
+_HELD_PIECES: Final = 1024
 """What waits to be taken before the handler is held back."""
 
 
@@ -85,7 +86,7 @@ class ResponsePieces:
         if self._is_closed:
             return True
         self._add(data)
-        if self._held_bytes < _HELD_BYTES:
+        if self._held_bytes < _HELD_BYTES and len(self._pieces) < _HELD_PIECES:
             return True
         self._drained = self._tell_drained
         return False

@@ -10,7 +10,7 @@ from typing import Final
 
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
-from engine.executors.streamed_pieces import WINDOW_BYTES
+from engine.executors.streamed_pieces import PIECE_COST_BYTES, WINDOW_BYTES
 from engine.ports import Facts
 
 _GRANT_BYTES: Final = WINDOW_BYTES // 4
@@ -34,7 +34,7 @@ class GrantedStream:
 
     def piece(self, data: bytes) -> None:
         """Pass on a piece."""
-        self._owed += len(data)
+        self._owed += len(data) + PIECE_COST_BYTES
         if self._pass_on(self._invocation, data) and self._owed >= _GRANT_BYTES:
             self._grant_owed()
 

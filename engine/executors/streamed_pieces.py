@@ -23,6 +23,9 @@ from engine.executors.marshal import MarshalError, encode
 WINDOW_BYTES: Final = 262_144
 """Of one stream, so much may be on its way between a handler's process and the engine before it waits."""
 
+PIECE_COST_BYTES: Final = 256
+"""What each part counts for besides its bytes, so that tiny ones are not many at a time."""
+
 _DELIMITER: Final = bytes(8)
 _METADATA_KEYS: Final = ("statusCode", "headers", "multiValueHeaders", "cookies")
 _KINDS: Final = (Generator, AsyncGenerator)
@@ -126,10 +129,15 @@ class CreditedWriter(StreamWriter):
         self._lock = threading.Lock()
         self._wake: Callable[[], object] | None = None
 
+    @property
+    def has_room(self) -> bool:
+        """Whether it may send."""
+        return self._left > 0
+
     def spend(self, size: int) -> bool:
-        """Note that so many bytes were sent; False: wait before the next ones."""
+        """Note that a part of so many bytes was sent; False: wait before the next one."""
         with self._lock:
-            self._left -= size
+            self._left -= size + PIECE_COST_BYTES
             return self._left > 0
 
     def grant(self, size: int) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from engine.executors.marshal import MarshalError
 from engine.executors.streamed_pieces import (
+    PIECE_COST_BYTES,
     WINDOW_BYTES,
     CreditedWriter,
     as_bytes,
@@ -73,11 +74,19 @@ def test_a_writer_waits_when_its_window_is_full_and_goes_on_with_what_is_granted
     thread.start()
     writer.waits.acquire()
     before = sum(writer.told[1:])
-    writer.grant(10 * 60_000)
+    writer.grant(10 * (60_000 + PIECE_COST_BYTES))
     thread.join()
 
-    assert WINDOW_BYTES <= before < WINDOW_BYTES + 60_000
+    assert WINDOW_BYTES - 5 * PIECE_COST_BYTES <= before < WINDOW_BYTES + 60_000
     assert ["application/octet-stream", *[60_000] * 10, "closed"] == writer.told
+
+
+def test_many_tiny_pieces_fill_the_window_too():
+    writer = Writer()
+    for _ in range(WINDOW_BYTES // PIECE_COST_BYTES):
+        may_go_on = writer.put(b"x")
+
+    assert not may_go_on
 
 
 def test_a_generator_that_raises_is_closed_and_begins_nothing():

@@ -50,13 +50,13 @@ class OnlyStream(ChildStream):
 
     def wait(self) -> None:
         """See `StreamWriter`."""
-        while not self.spend(0):
+        while not self.has_room:
             self._calls.receive()
 
     async def until_free(self) -> None:
         """See `StreamWriter`. Other tasks of the handler run meanwhile."""
         loop = import_module("asyncio").get_running_loop()
-        while not self.spend(0):
+        while not self.has_room:
             readable = loop.create_future()
             loop.add_reader(self._calls.connection, readable.set_result, None)
             try:

@@ -24,6 +24,7 @@ SOURCES: Final[Mapping[str, str]] = {
     "s3": "engine.sources.s3.source:S3Source",
     "sns": "engine.sources.sns.source:SnsSource",
     "logs": "engine.sources.logs.source:LogsSource",
+    "eventbridge": "engine.sources.eventbridge.source:EventBridgeSource",
     "schedule": "engine.sources.schedule.source:ScheduleSource",
     "replay": "engine.sources.replay.source:ReplaySource",
 }

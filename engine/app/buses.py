@@ -6,10 +6,13 @@ from random import Random
 
 from engine.app.bus_targets import FunctionPort
 from engine.app.engine import Engine
+from engine.config.resources import Resources
 from engine.core.delivery_counts import TargetKind
 from engine.core.destinations import DestinationSender
 from engine.core.retry import RETRY_WAIT_S
+from engine.errors import ConfigError
 from engine.ports import Host
+from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.sent_trace import sent_trace
 from engine.services.deliveries.deliveries import Deliveries
 from engine.services.deliveries.delivery import TargetPort, port_of
@@ -58,6 +61,13 @@ class Buses:
         self.ports["events"] = self.events.attempt
         self.topics = host.services.add(SnsService(host, self.deliveries.deliver, engine.endpoint_url))
         self.ports["sns"] = port_of(self.topics.send)
+
+    def declare(self, resources: Resources) -> None:
+        """Make the buses and rules of the configuration. Raises ConfigError if AWS would refuse one."""
+        try:
+            self.events.declare(resources.buses, resources.rules)
+        except ServiceError as error:
+            raise ConfigError((f"rules: {error.message}",)) from None
 
     def close(self) -> None:
         """Fire and retry nothing more: what waits goes to its dead-letter queue."""

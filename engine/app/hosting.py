@@ -59,6 +59,7 @@ def may_wait_for_clients(engine: Engine) -> bool:
     config = engine.config
     resources = config.resources
     others = config.bindings.keys() - {"http"} or resources.queues or resources.topics or resources.buckets
+    others = others or resources.buses or resources.rules
     senders = any(map(_has_destination, config.functions))
     return not (others or senders or config.state_dir) and _OF_THEIR_OWN.issuperset(engine.chosen.values())
 

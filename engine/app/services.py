@@ -50,6 +50,7 @@ T = TypeVar("T")
 
 EVENTS: Final = "events"
 SNS: Final = "sns"
+EVENTBRIDGE: Final = "eventbridge"
 _OBJECTS: Final = "objects"
 """Folder of the object store, inside the state folder."""
 _NONE: Final[InvokeConfig] = {}
@@ -92,6 +93,7 @@ class Services:
         self._registry.add(
             stream_access(self._partner, engine.parts.senders, host.account, lambda: self._functions)
         )
+        self._add_buses()
         sources = self._make_sources(http)
         self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
         self._show_mappings(sources)
@@ -181,7 +183,6 @@ class Services:
             exists=self._exists,
         )
         self._engine.parts.senders[S3] = service.put_record
-        self._engine.parts.senders[EVENTS] = self._send_event
         return self._registry.add(service, close=service.close)
 
     def _add_topics(self) -> None:
@@ -205,6 +206,13 @@ class Services:
             engine.stats.keep_successes_of_all,
         )
         return self._registry.add(handler, close=handler.close)
+
+    def _add_buses(self) -> None:
+        """Those of the configuration; without any, EventBridge is opened when it is first needed."""
+        self._engine.parts.senders[EVENTS] = self._send_event
+        resources = self._config.resources
+        if resources.buses or resources.rules or EVENTBRIDGE in self._config.bindings:
+            self.buses.declare(resources)
 
     def _make_sources(self, http: EventSource | None) -> dict[str, EventSource]:
         host = self._host

@@ -103,6 +103,8 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
         ],
         "queues": _dumped(config.resources.queues),
         "buckets": _dumped(config.resources.buckets),
+        "buses": _dumped(config.resources.buses),
+        "rules": _dumped(config.resources.rules),
         "s3": s3,
         "warnings": list(config.warnings),
     }
@@ -181,7 +183,14 @@ def _print_notes(config: Config) -> None:
         click.echo(f"cpu: {cpu}")
     for name, listener in config.listeners.items():
         click.echo(f"{name} at {listener}")
-    for kind, tables in (("queues", config.resources.queues), ("buckets", config.resources.buckets)):
+    resources = config.resources
+    named: tuple[tuple[str, Mapping[str, SettingsTable]], ...] = (
+        ("queues", resources.queues),
+        ("buckets", resources.buckets),
+        ("buses", resources.buses),
+        ("rules", resources.rules),
+    )
+    for kind, tables in named:
         if tables:
             click.echo(printable(f"{kind}: {', '.join(tables)}"))
     events = [binding.settings for binding in config.bindings.get("http", ())]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.config.problems import Place, dotted
+from engine.config.templates.bus_sources import BUS_KEYS, RULE_KEYS
 from engine.config.templates.event_sources import BUCKET_KEYS, EVENT_KEYS, QUEUE_KEYS
 from engine.config.templates.functions import KEYS
 from engine.config.templates.reading import TemplateReading, TemplateRoute
@@ -24,6 +25,8 @@ _OUR_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "queues": QUEUE_KEYS,
     "topics": TOPIC_KEYS,
     "buckets": BUCKET_KEYS,
+    "buses": BUS_KEYS,
+    "rules": RULE_KEYS,
     "streams": STREAM_KEYS,
     "tables": TABLE_KEYS,
 }

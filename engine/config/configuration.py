@@ -498,6 +498,4 @@ def _destination_warnings(
         if target.service == "lambda" and name not in names:
             hint = did_you_mean(name, names)
             warnings.append(f"{origin.spell(place)}: there is no function {name!r}{hint}")
-        elif target.service == "events":
-            warnings.append(f"{origin.spell(place)}: the engine has no {target.service}: delivery will fail")
     return warnings

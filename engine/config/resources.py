@@ -19,7 +19,7 @@ from engine.services.sqs.settings import QUEUE_NAME, QUEUE_NAME_RULE, QueueSetti
 
 Model = TypeVar("Model", bound=SettingsTable)
 
-RESOURCE_TABLES: Final = ("queues", "topics", "buckets", "streams", "tables", "s3")
+RESOURCE_TABLES: Final = ("queues", "topics", "buses", "rules", "buckets", "streams", "tables", "s3")
 _STREAM_KEYS: Final[Mapping[str, str]] = {"kinesis": "stream", "dynamodb": "table"}
 """Types of events that read streams, and the key that names what they read."""
 _DESTINATIONS: Final = ("on_success", "on_failure", "dead_letter_queue")
@@ -32,6 +32,8 @@ class Resources:
     Attributes:
         queues, topics, buckets: By name: those with a table, and those that others name. Topics have
             `TopicSettings`, which are imported only if there is one.
+        buses, rules: By name: those with a table. They have `BusSettings` and `RuleSettings`, which are
+            imported only if there is one.
         streams, tables: By name: what the partner is to have.
         s3: `[s3]`.
     """
@@ -39,6 +41,8 @@ class Resources:
     queues: Mapping[str, QueueSettings] = field(default_factory=dict)
     topics: Mapping[str, Any] = field(default_factory=dict)
     buckets: Mapping[str, BucketSettings] = field(default_factory=dict)
+    buses: Mapping[str, Any] = field(default_factory=dict)
+    rules: Mapping[str, Any] = field(default_factory=dict)
     streams: Mapping[str, DataStreamSettings] = field(default_factory=dict)
     tables: Mapping[str, TableSettings] = field(default_factory=dict)
     s3: S3Settings = field(default_factory=S3Settings)
@@ -94,9 +98,12 @@ def resources(
         elif target.service == "s3":
             buckets.setdefault(target.resource, BucketSettings())
     streams, tables = _of_partner(document, events, account, problems)
+    buses, rules = _event_buses(document, named, queues, problems)
     return Resources(
         queues=MappingProxyType(queues),
         topics=MappingProxyType(topics),
+        buses=MappingProxyType(buses),
+        rules=MappingProxyType(rules),
         buckets=MappingProxyType(buckets),
         streams=MappingProxyType(streams),
         tables=MappingProxyType(tables),
@@ -136,6 +143,35 @@ def _topics(
                 if queue is not None and QUEUE_NAME.fullmatch(queue) is not None:
                     queues.setdefault(queue, QueueSettings())
     return topics
+
+
+def _event_buses(
+    document: Mapping[str, Any],
+    named: Iterable[Destination],
+    queues: dict[str, QueueSettings],
+    problems: list[Problem],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Buses with a table or as destinations, and rules. The queues that targets name are added."""
+    targets = [(place, target.resource) for place, target in named if target.service == "events"]
+    if not targets and "buses" not in document and "rules" not in document:
+        return {}, {}
+    from engine.services.eventbridge.settings import BusSettings, RuleSettings, bus_name, rule_problems
+
+    buses: dict[str, BusSettings] = _named(BusSettings, document, "buses", problems)
+    rules: dict[str, RuleSettings] = _named(RuleSettings, document, "rules", problems)
+    problems += [Problem(place, sentence) for place, sentence in rule_problems(buses, rules)]
+    for place, resource in targets:
+        try:
+            buses.setdefault(bus_name(resource.removeprefix("event-bus/")), BusSettings())
+        except ValueError as error:
+            problems.append(Problem(place, str(error)))
+    for rule in rules.values():
+        for one in rule.targets:
+            for text in (one.to, one.dead_letter_queue):
+                target = None if text is None else target_of(expanded(text, Account()))
+                if target is not None and target.service == "sqs" and QUEUE_NAME.fullmatch(target.resource):
+                    queues.setdefault(target.resource, QueueSettings())
+    return buses, rules
 
 
 def _of_partner(

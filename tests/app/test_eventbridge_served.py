@@ -14,6 +14,16 @@ TOML = """
 handler = "app.handler"
 
 
+[[functions.seen.events]]
+type = "eventbridge"
+pattern = { source = ["configured"] }
+input_path = "$.detail"
+
+[rules.copied]
+bus = "toml"
+pattern = { source = ["configured"] }
+targets = [{ to = "sqs:copies", input = { constant = true } }]
+
 [functions.told]
 handler = "app.told"
 executor = "thread"
@@ -35,6 +45,27 @@ def handler(event, context):
 
 def told(event, context):
     return {"told": event}
+"""
+
+TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Orders: {Type: AWS::Events::EventBus, Properties: {Name: orders}}
+  Seen: {Type: AWS::SQS::Queue, Properties: {QueueName: seen}}
+  Handler:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.12
+      CodeUri: .
+      Handler: app.handler
+      Timeout: 30
+      Events:
+        Large:
+          Type: EventBridgeRule
+          Properties:
+            EventBusName: !Ref Orders
+            Pattern: {source: [shop], detail: {n: [{numeric: [">", 9]}]}}
+            InputTransformer: {InputPathsMap: {n: $.detail.n}, InputTemplate: '{"number": <n>}'}
 """
 
 
@@ -139,8 +170,7 @@ def test_a_bucket_tells_a_handler_by_the_bus(buses):
 
 
 def test_a_destination_is_a_bus(buses):
-    """What a function returned goes on as an event."""
-    buses.events.create_event_bus(Name="results")
+    """What a function returned goes on as an event; the bus is made, since the function names it."""
     buses.rule("results", {"source": ["lambda"]}, "results", Arn=ARN.format("sqs", "copies"))
     buses.served.lambda_.invoke(FunctionName="told", InvocationType="Event", Payload=b'{"a":1}')
     event, _ = buses.next_in("copies")
@@ -151,6 +181,32 @@ def test_a_destination_is_a_bus(buses):
         "arn:aws:events:us-east-1:000000000000:event-bus/results",
         "arn:aws:lambda:us-east-1:000000000000:function:told:$LATEST",
     ] == event["resources"]
+
+
+def test_rules_of_the_configuration_bring_events(buses):
+    """An event of a function, and a rule with a queue as its target on a bus that is made."""
+    buses.put("configured", {"n": 4})
+    buses.put("configured", {}, EventBusName="toml")
+
+    assert {"n": 4} == buses.next_in("seen")[0]
+    assert {"constant": True} == buses.next_in("copies")[0]
+    assert ["seen-1"] == buses.events.list_rules(NamePrefix="seen")["Rules"][0]["Name"].split()
+
+
+def test_a_template_alone_brings_events_to_a_handler(tmp_path, serve):
+    """EventBridgeRule of SAM, by PutEvents; the bus is a resource of the template."""
+    (tmp_path / "app.py").write_text(APP)
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+    with serve("--config", str(tmp_path / "template.yaml")) as served:
+        events, sqs = served.client("events"), served.client("sqs")
+        entry = {"Source": "shop", "DetailType": "order", "Detail": '{"n": 12}', "EventBusName": "orders"}
+        events.put_events(Entries=[entry, entry | {"Detail": '{"n": 2}'}])
+        url = sqs.get_queue_url(QueueName="seen")["QueueUrl"]
+        messages = []
+        while not messages:
+            messages = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages", [])
+
+    assert [{"number": 12}] == [json.loads(message["Body"]) for message in messages]
 
 
 def test_bad_patterns_and_archives_are_answered_with_aws_s_errors(buses):

@@ -8,6 +8,7 @@ import pytest
 
 from engine.config import EngineSettings, FunctionSettings, load_config
 from engine.registry import names, resolve
+from engine.services.eventbridge.settings import BusSettings, RuleSettings, RuleTargetSettings
 from engine.services.s3.settings import BucketSettings, S3Settings
 from engine.services.sqs.settings import QueueSettings
 
@@ -17,7 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 SOURCES = PAGE.with_name("sources.md")
 SETTINGS = [
     *(resolve("source", kind).Settings for kind in names("source")),
-    *(QueueSettings, BucketSettings, S3Settings),
+    *(QueueSettings, BucketSettings, S3Settings, BusSettings, RuleSettings, RuleTargetSettings),
 ]
 
 

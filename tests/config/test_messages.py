@@ -6,6 +6,7 @@ import pytest
 
 from engine.config.problems import validated
 from engine.config.settings import EngineSettings, FunctionSettings
+from engine.services.eventbridge.settings import EventBridgeEvent, RuleSettings
 from engine.services.s3.settings import BucketSettings, S3Event, S3Settings
 from engine.services.sqs.settings import QueueSettings
 from engine.sources.http.settings import CorsSettings, HttpEvent
@@ -22,6 +23,8 @@ MODELS = (
     HttpEvent,
     CorsSettings,
     ScheduleEvent,
+    EventBridgeEvent,
+    RuleSettings,
     SqsEvent,
     RemoteEvent,
 )

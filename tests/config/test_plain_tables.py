@@ -16,6 +16,7 @@ from engine.core.table import TypedTable
 from engine.core.table_rules import NotPlain
 from engine.packages.records import Record, StoredState
 from engine.registry import names, resolve
+from engine.services.eventbridge.settings import BusSettings, RuleSettings, RuleTargetSettings
 from engine.services.partner.settings import DataStreamSettings, TableSettings
 from engine.services.s3.settings import BucketSettings, S3Settings
 from engine.services.sns.settings import TopicSettings
@@ -24,7 +25,7 @@ from engine.services.sqs.settings import QueueSettings
 TABLES = [
     *(EngineSettings, FunctionSettings, ClusterSettings, RaySettings),
     *(QueueSettings, TopicSettings, BucketSettings, S3Settings, StoredState),
-    *(DataStreamSettings, TableSettings),
+    *(DataStreamSettings, TableSettings, BusSettings, RuleSettings, RuleTargetSettings),
     *(resolve("source", kind).Settings for kind in names("source")),
 ]
 TEXTS = [
@@ -69,6 +70,8 @@ TEXTS = [
     ),
     *("arn:aws:sns:us-east-1:123456789012:t", "s3://photos", '{"body": ["a"]}', "true"),
 ]
+PATTERNS = ['{"body": ["a"]}', {"body": ["a"]}, {"body": [{"prefix": "a"}]}, {"body": "a"}, "a", None]
+"""Of rules: nothing that is drawn of its type alone is likely to be one."""
 NUMBERS = [-1, 0, 1, 2, 9, 10, 11, 60, 128, 900, 901, 10_241, 10**400]
 FLOATS = [-0.0, 0.5, 1.0, 900.0, 1e300, float("inf"), float("-inf"), float("nan")]
 OTHERS = [
@@ -124,7 +127,10 @@ def table_of(model: type[TypedTable], random: Random) -> dict[str, Any]:
     kinds = kinds_of(model)
     required = {name for name, key in model.model_fields.items() if key.is_required()}
     others = random.choices([*[*model.model_fields] * 3, "unknown"], k=random.randrange(4))
-    return {name: some(kinds.get(name, Any), random) for name in [*required, *others]}
+    return {
+        name: random.choice(PATTERNS) if name == "pattern" else some(kinds.get(name, Any), random)
+        for name in [*required, *others]
+    }
 
 
 def plain(model: type[TypedTable], table: dict[str, Any]) -> TypedTable | None:

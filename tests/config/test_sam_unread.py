@@ -90,7 +90,7 @@ def test_an_unknown_key_anywhere_is_one_warning_with_its_path(warnings, path):
         "AWS::ApiGateway::Authorizer",
         "AWS::ApiGateway::UsagePlan",
         "AWS::ApiGatewayV2::DomainName",
-        "AWS::Events::EventBus",
+        "AWS::Events::Archive",
         "AWS::Pipes::Pipe",
         "AWS::Serverless::StateMachine",
         "AWS::S3::BucketPolicy",

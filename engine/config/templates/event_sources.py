@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from engine.config.problems import Problem
+from engine.config.templates.bus_sources import BUS_EVENT_KEYS, bus_event
 from engine.config.templates.picking import Table, at, filters_of, items, json_of, picked, tags_of
 from engine.config.templates.stream_sources import STREAM_EVENT_KEYS, dynamodb_event, kinesis_event
 from engine.config.templates.table import TemplateTable, plain
@@ -33,6 +34,7 @@ EVENT_KEYS: Final[Mapping[str, str]] = {
     "group": "LogGroupName",
     "pattern": "FilterPattern",
     **STREAM_EVENT_KEYS,
+    **BUS_EVENT_KEYS,
 }
 """Our key of an event to the template's property."""
 
@@ -129,6 +131,8 @@ EVENTS: Final[Mapping[str, Callable[[Mapping[str, Any]], Table]]] = {
     "Kinesis": kinesis_event,
     "DynamoDB": dynamodb_event,
     "CloudWatchLogs": _logs,
+    "EventBridgeRule": bus_event,
+    "CloudWatchEvent": bus_event,
 }
 """Types of events, and what makes ours of their properties."""
 
@@ -138,8 +142,10 @@ _REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "Kinesis": ("StartingPosition",),
     "DynamoDB": ("StartingPosition",),
     "CloudWatchLogs": ("LogGroupName",),
+    "EventBridgeRule": ("Pattern",),
+    "CloudWatchEvent": ("Pattern",),
 }
-"""What AWS has no default for, and we have."""
+"""What AWS has no default for, in the words of the template."""
 
 
 def missing(kind: str, properties: TemplateTable) -> list[Problem]:

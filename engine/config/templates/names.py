@@ -15,6 +15,7 @@ BUCKET: Final = "AWS::S3::Bucket"
 TOPIC: Final = "AWS::SNS::Topic"
 LOG_GROUP: Final = "AWS::Logs::LogGroup"
 DATA_STREAM: Final = "AWS::Kinesis::Stream"
+EVENT_BUS: Final = "AWS::Events::EventBus"
 TABLE_TYPES: Final = ("AWS::DynamoDB::Table", "AWS::Serverless::SimpleTable")
 
 _SHORTEST: Final = 3
@@ -77,6 +78,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     BUCKET: Kind("BucketName", "s3", _bucket_name),
     TOPIC: Kind("TopicName", "sns", _topic_name),
     LOG_GROUP: Kind("LogGroupName", None, _logical),
+    EVENT_BUS: Kind("Name", "events", _logical),
     DATA_STREAM: Kind("Name", "kinesis", _logical, "stream/"),
     **{kind: Kind("TableName", "dynamodb", _table_name, "table/") for kind in TABLE_TYPES},
 }

@@ -74,7 +74,15 @@ class TemplateReading:
     account: Account
     functions: dict[str, FunctionDraft] = field(default_factory=dict)
     resources: dict[str, dict[str, Any]] = field(
-        default_factory=lambda: {"queues": {}, "topics": {}, "buckets": {}, "streams": {}, "tables": {}}
+        default_factory=lambda: {
+            "queues": {},
+            "topics": {},
+            "buses": {},
+            "rules": {},
+            "buckets": {},
+            "streams": {},
+            "tables": {},
+        }
     )  # kind -> name -> table
     names_in_use: dict[tuple[str, str], Place] = field(
         default_factory=dict

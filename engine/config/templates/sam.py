@@ -30,6 +30,7 @@ from engine.config.templates.intrinsics import Resolver, TooLarge
 from engine.config.templates.names import (
     BUCKET,
     DATA_STREAM,
+    EVENT_BUS,
     FUNCTION_TYPES,
     KINDS,
     QUEUE,
@@ -53,6 +54,7 @@ from engine.config.templates.topic_sources import read_subscription, read_topic
 from engine.config.templates.triggers import (
     read_bucket,
     read_log_subscription,
+    read_bus,
     read_mapping,
     read_queue,
     read_rule,
@@ -74,6 +76,7 @@ READERS: Final[tuple[Mapping[str, Callable[[str, str, Template], None]], ...]] =
     {"AWS::Serverless::LayerVersion": read_layer, "AWS::Lambda::LayerVersion": read_layer},
     {QUEUE: read_queue, SERVERLESS: read_function, LAMBDA: read_function},
     {TOPIC: read_topic},
+    {EVENT_BUS: read_bus},
     {BUCKET: read_bucket, DATA_STREAM: read_stream, **dict.fromkeys(TABLE_TYPES, read_table)},
     {
         "AWS::Serverless::Api": read_sam_api,

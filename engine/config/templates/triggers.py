@@ -1,8 +1,8 @@
 """Resources of a template that invoke functions, and what events come from: queues, buckets, streams, tables.
 
-Sources: CloudFormation reference, "AWS::Events::Rule", "AWS::Scheduler::Schedule",
-"AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue", "AWS::S3::Bucket", "AWS::Kinesis::Stream",
-"AWS::DynamoDB::Table", "AWS::Logs::SubscriptionFilter".
+Sources: CloudFormation reference, "AWS::Events::Rule", "AWS::Events::EventBus",
+"AWS::Scheduler::Schedule", "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue", "AWS::S3::Bucket",
+"AWS::Kinesis::Stream", "AWS::DynamoDB::Table", "AWS::Logs::SubscriptionFilter".
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.config.problems import Place
+from engine.config.templates.bus_sources import bus_table, rule_table, rule_target
 from engine.config.templates.event_sources import EVENTS, SOURCE_KEYS, bucket_table, missing, queue_table
 from engine.config.templates.picking import at
 from engine.config.templates.reading import Template
@@ -23,21 +24,50 @@ _MAPPED: Final[Mapping[str, str]] = {"sqs": "SQS", "kinesis": "Kinesis", "dynamo
 
 
 def read_rule(logical: str, _kind: str, template: Template) -> None:
-    """`AWS::Events::Rule`: a schedule for each function among its targets."""
+    """`AWS::Events::Rule`: with a schedule, an event of each function among its targets; else a rule."""
     properties = template.properties(logical)
-    if "ScheduleExpression" not in properties:
-        template.leave_out(properties.place[:-1], "rules with an EventPattern are not supported, left out")
-        return
-    own = {
-        "Schedule": properties["ScheduleExpression"],
-        "Name": properties.get("Name", logical),
-        "State": properties.get("State", "ENABLED"),
-    }
+    name = properties.get("Name", logical)
+    schedule = properties.get("ScheduleExpression")
+    own = {"Schedule": schedule, "Name": name, "State": properties.get("State", "ENABLED")}
+    is_schedule = "ScheduleExpression" in properties and "EventPattern" not in properties
+    found = []
     targets = properties.get("Targets")
     for target in targets if isinstance(targets, list) else ():
-        if is_table(target):
-            target.read("Id", "RoleArn")
+        if not is_table(target):
+            continue
+        target.read("Id", "RoleArn")
+        if is_schedule and not _is_service(target.get("Arn")):
             _schedule("Schedule", own, target, template)
+        elif _is_here(target, template):
+            found.append(rule_target(target))
+    if found or not is_schedule:
+        table = {**rule_table(properties), "targets": found}
+        template.reading.resources["rules"][str(name)] = table
+        template.reading.places["rules", str(name)] = properties.place
+
+
+def _is_service(arn: Any) -> bool:
+    """Whether it is the ARN of something else than a function."""
+    return isinstance(arn, str) and arn.startswith("arn:") and ":lambda:" not in arn
+
+
+def _is_here(target: TemplateTable, template: Template) -> bool:
+    """Whether a rule can have the target; else that is told."""
+    arn = target.get("Arn")
+    if template.doubted((*target.place, "Arn")):
+        template.leave_out(target.place, "left out: it is from something that is known only once deployed")
+        return False
+    if _is_service(arn) or template.reading.find(arn, target.place) is not None:
+        return True
+    template.ledger.mark_reported(target.place)
+    return False
+
+
+def read_bus(logical: str, _kind: str, template: Template) -> None:
+    """`AWS::Events::EventBus`."""
+    properties = template.properties(logical)
+    properties.read("Name")
+    _add("buses", logical, bus_table(properties), properties.place, template)
 
 
 def read_schedule(logical: str, _kind: str, template: Template) -> None:

@@ -6,7 +6,7 @@ And for the engine itself: events of its other services, rules and buses of the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from engine.core.destinations import DeliveryError, DestinationRecord
@@ -31,6 +31,13 @@ from engine.services.eventbridge.operations.targets import TargetOperations
 from engine.services.eventbridge.router import BusRouter
 from engine.services.eventbridge.rule_schedules import RuleSchedules
 from engine.services.eventbridge.rules import BusRule
+from engine.services.eventbridge.settings import (
+    BusSettings,
+    EventBridgeEvent,
+    RuleSettings,
+    bus_name,
+    rule_members,
+)
 from engine.services.eventbridge.store import BusStore, Document, EventBus
 from engine.services.schedules.expression import timestamp
 
@@ -97,6 +104,29 @@ class EventBridgeService:
         return answer
 
     # ---------------------------------------------------------------- for the engine
+
+    def declare(self, buses: Mapping[str, BusSettings], rules: Mapping[str, RuleSettings]) -> None:
+        """Make buses and rules of the configuration. Raises ServiceError if AWS would refuse one."""
+        for name, bus in buses.items():
+            if name not in self.store.buses:
+                self.store.create_bus(name)
+            self.store.buses[name].tags = dict(bus.tags)
+            if bus.description:
+                self.store.buses[name].settings = {"Description": bus.description}
+        for name, rule in rules.items():
+            targets = [target.target(number, self._account) for number, target in enumerate(rule.targets, 1)]
+            self.declare_rule(name, rule, targets)
+
+    def declare_rule(
+        self, name: str, settings: EventBridgeEvent | RuleSettings, targets: list[Document]
+    ) -> None:
+        """Make a rule of the configuration, and its bus if it is not there. Raises ServiceError."""
+        bus = bus_name(settings.bus)
+        if bus not in self.store.buses:
+            self.store.create_bus(bus)
+        self.perform("PutRule", rule_members(name, settings, bus))
+        if targets:
+            self.perform("PutTargets", {"Rule": name, "EventBusName": bus, "Targets": targets})
 
     def send(self, arn: str, record: DestinationRecord) -> None:
         """Take an event of another service, a `DestinationSender`. Raises DeliveryError: no such bus.

@@ -1,0 +1,1 @@
+"""Events of EventBridge: rules whose targets are functions."""

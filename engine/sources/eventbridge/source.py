@@ -1,0 +1,71 @@
+"""The event source `eventbridge`: a rule for each event of the configuration. Events come by the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, cast
+
+import anyio
+from anyio.abc import TaskStatus
+
+from engine.errors import ConfigError
+from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
+from engine.protocols.aws.errors import ServiceError
+from engine.services.eventbridge.service import EventBridgeService
+from engine.services.eventbridge.settings import EventBridgeEvent, bus_name
+
+
+class EventBridgeSource:
+    """All events of that type: rules with one target each. Buses that are not there are made."""
+
+    Settings: ClassVar[type[SettingsModel]] = EventBridgeEvent
+
+    def __init__(self, bindings: Sequence[Binding], host: Host, service: EventBridgeService) -> None:
+        """Raises ConfigError if EventBridge would refuse a rule."""
+        names = _names(bindings)
+        for name, binding in zip(names, bindings, strict=True):
+            settings = binding.settings
+            if not isinstance(settings, EventBridgeEvent):
+                raise TypeError(f"an event needs EventBridgeEvent settings, not {type(settings).__name__}")
+            function = binding.function.name
+            arn = host.account.function_arn(function, binding.qualifier)
+            target = {"Id": function, "Arn": arn, **settings.members(host.account)}
+            try:
+                service.declare_rule(name, settings, [target])
+            except ServiceError as error:
+                raise ConfigError((f"functions.{function}: {error.message}",)) from None
+
+    @classmethod
+    def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
+        """Build the source. Raises ConfigError if the engine has no buses."""
+        service = host.services.find(EventBridgeService)
+        if service is None:
+            raise ConfigError(("events of type 'eventbridge' need the buses of the engine's aws listener",))
+        return cls(bindings, host, service)
+
+    @classmethod
+    def examine(cls, bindings: Sequence[Binding], _wall_s: float) -> Iterator[Finding]:
+        """Rules that have one name on one bus."""
+        known: dict[tuple[str, str], str] = {}
+        for number, (name, binding) in enumerate(zip(_names(bindings), bindings, strict=True)):
+            bus = bus_name(cast("EventBridgeEvent", binding.settings).bus)
+            if (bus, name) in known:
+                sentence = f"there is a rule {name!r} on bus {bus!r} already, of {known[bus, name]!r}"
+                yield Finding(number, sentence, "name")
+            known.setdefault((bus, name), binding.function.name)
+
+    async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
+        """Wait until `stopping`: events come by the buses."""
+        task_status.started(None)
+        await stopping.wait()
+
+
+def _names(bindings: Sequence[Binding]) -> list[str]:
+    """Names of the rules."""
+    counts: dict[str, int] = {}
+    names = []
+    for binding in bindings:
+        function = binding.function.name
+        counts[function] = counts.get(function, 0) + 1
+        names.append(cast("EventBridgeEvent", binding.settings).name or f"{function[:56]}-{counts[function]}")
+    return names

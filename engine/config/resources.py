@@ -22,6 +22,7 @@ Model = TypeVar("Model", bound=SettingsTable)
 RESOURCE_TABLES: Final = ("queues", "topics", "buses", "rules", "buckets", "streams", "tables", "s3")
 _STREAM_KEYS: Final[Mapping[str, str]] = {"kinesis": "stream", "dynamodb": "table"}
 """Types of events that read streams, and the key that names what they read."""
+_BUS: Final = "event-bus/"
 _DESTINATIONS: Final = ("on_success", "on_failure", "dead_letter_queue")
 
 
@@ -84,9 +85,10 @@ def resources(
     ]
     s3 = validated(S3Settings, _table(document, ("s3",), problems), ("s3",), problems)
     for settings in buckets.values():
-        rules = settings.notifications
-        queues |= {rule.queue: QueueSettings() for rule in rules if rule.queue not in queues and rule.queue}
-    named = tuple(destinations(functions, events, account))
+        notified = [rule.queue for rule in settings.notifications if rule.queue]
+        queues |= {queue: QueueSettings() for queue in notified if queue not in queues}
+    named = list(destinations(functions, events, account))
+    buses, rules = _event_buses(document, named, account, problems)
     topics = _topics(document, named, buckets, queues, problems)
     for place, target in named:
         if target.service == "sqs" and QUEUE_NAME.fullmatch(target.resource) is None:
@@ -98,7 +100,6 @@ def resources(
         elif target.service == "s3":
             buckets.setdefault(target.resource, BucketSettings())
     streams, tables = _of_partner(document, events, account, problems)
-    buses, rules = _event_buses(document, named, queues, problems)
     return Resources(
         queues=MappingProxyType(queues),
         topics=MappingProxyType(topics),
@@ -146,31 +147,29 @@ def _topics(
 
 
 def _event_buses(
-    document: Mapping[str, Any],
-    named: Iterable[Destination],
-    queues: dict[str, QueueSettings],
-    problems: list[Problem],
+    document: Mapping[str, Any], named: list[Destination], account: Account, problems: list[Problem]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Buses with a table or as destinations, and rules. The queues that targets name are added."""
-    targets = [(place, target.resource) for place, target in named if target.service == "events"]
-    if not targets and "buses" not in document and "rules" not in document:
+    """Buses with a table or as destinations, and rules. What targets of rules name is added to `named`."""
+    if not any(one.target.service == "events" for one in named) and not {"buses", "rules"} & document.keys():
         return {}, {}
     from engine.services.eventbridge.settings import BusSettings, RuleSettings, bus_name, rule_problems
 
     buses: dict[str, BusSettings] = _named(BusSettings, document, "buses", problems)
     rules: dict[str, RuleSettings] = _named(RuleSettings, document, "rules", problems)
     problems += [Problem(place, sentence) for place, sentence in rule_problems(buses, rules)]
-    for place, resource in targets:
-        try:
-            buses.setdefault(bus_name(resource.removeprefix("event-bus/")), BusSettings())
-        except ValueError as error:
-            problems.append(Problem(place, str(error)))
-    for rule in rules.values():
-        for one in rule.targets:
-            for text in (one.to, one.dead_letter_queue):
-                target = None if text is None else target_of(expanded(text, Account()))
-                if target is not None and target.service == "sqs" and QUEUE_NAME.fullmatch(target.resource):
-                    queues.setdefault(target.resource, QueueSettings())
+    for name, rule in rules.items():
+        for number, one in enumerate(rule.targets):
+            for key in ("to", "dead_letter_queue"):
+                text = getattr(one, key)
+                target = None if text is None else target_of(expanded(text, account))
+                if target is not None and target[1:3] == (account.region, account.account_id):
+                    named.append(Destination(("rules", name, "targets", number, key), target))
+    for place, target in named:
+        if target.service == "events" and target.resource.startswith(_BUS):
+            try:
+                buses.setdefault(bus_name(target.resource.removeprefix(_BUS)), BusSettings())
+            except ValueError as error:
+                problems.append(Problem(place, str(error)))
     return buses, rules
 
 

@@ -296,7 +296,8 @@ WHOLE = [
         [
             (
                 "subjects: unknown key "
-                "(known: engine, functions, cluster, ray, queues, topics, buses, rules, buckets, streams, tables, s3)"
+                "(known: engine, functions, cluster, ray, queues, topics, buses, rules, buckets, streams, "
+                "tables, s3)"
             )
         ],
     ),

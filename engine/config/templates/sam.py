@@ -53,8 +53,8 @@ from engine.config.templates.table import UnreadKeys
 from engine.config.templates.topic_sources import read_subscription, read_topic
 from engine.config.templates.triggers import (
     read_bucket,
-    read_log_subscription,
     read_bus,
+    read_log_subscription,
     read_mapping,
     read_queue,
     read_rule,

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from engine.sources.samples.common import EPOCH_S
 from engine.sources.samples.destinations import dead_letter, destination
+from engine.sources.samples.eventbridge import eventbridge
 from engine.sources.samples.http import alb, http_v1, http_v2
 from engine.sources.samples.logs import logs
 from engine.sources.samples.s3 import s3, s3_eventbridge
 from engine.sources.samples.schedule import schedule
+from engine.sources.samples.sns import sns
 from engine.sources.samples.sqs import SqsMessage, sqs
 
 __all__ = [
@@ -24,11 +26,13 @@ __all__ = [
     "alb",
     "dead_letter",
     "destination",
+    "eventbridge",
     "http_v1",
     "http_v2",
     "logs",
     "s3",
     "s3_eventbridge",
     "schedule",
+    "sns",
     "sqs",
 ]

@@ -3,11 +3,13 @@
 import asyncio
 import http.client
 import json
+import time
 
 import pytest
 
 from engine import Engine, Function
 from engine.testing import events, scripted_executor, virtual_platform
+from tests.services.logs.conftest import unpacked
 
 KEEPS = """
 seen = {}
@@ -46,6 +48,21 @@ def sends(url, method, target, body=b"", headers=()):
 
 
 JSON = {"content-type": "application/json", "cookie": "a=1; b=2", "x-twice": "1"}
+JSON_1_1 = {"content-type": "application/x-amz-json-1.1"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+LOGGED = {
+    "CreateLogStream": {"logGroupName": "/shop/app", "logStreamName": "s"},
+    "PutLogEvents": {
+        "logGroupName": "/shop/app",
+        "logStreamName": "s",
+        "logEvents": [{"timestamp": int(time.time() * 1000), "message": "hello"}],
+    },
+}
+PUBLISHED_MESSAGE = (
+    "Action=Publish&Version=2010-03-31&TopicArn=arn:aws:sns:us-east-1:000000000000:orders&Subject=s"
+    "&Message=%7B%22id%22%3A1%7D&MessageAttributes.entry.1.Name=kind"
+    "&MessageAttributes.entry.1.Value.DataType=String&MessageAttributes.entry.1.Value.StringValue=new"
+)
 PUBLISHED = {"v2": "/v2/{id}", "v1": "/v1/{id}", "alb": "/alb/{id}"}
 FACTORIES = {
     "v2": lambda **sent: events.http_v2("POST", "/v2/a b", route="POST /v2/{id}", **sent),
@@ -62,6 +79,8 @@ def functions():
         yield Function(name, handler="app.handler", events=(event,))
     yield Function("sqs", handler="app.handler", events=({"type": "sqs", "queue": "orders"},))
     yield Function("s3", handler="app.handler", events=({"type": "s3", "bucket": "photos"},))
+    yield Function("sns", handler="app.handler", events=({"type": "sns", "topic": "orders"},))
+    yield Function("logs", handler="app.handler", events=({"type": "logs", "group": "/shop/app"},))
     yield Function("asynchronous", handler="app.handler", on_success="lambda:destination")
     yield Function("destination", handler="app.handler")
 
@@ -89,6 +108,10 @@ async def test_factories_give_what_the_sources_deliver(tmp_path, monkeypatch):
         ]
         sent.append((engine.addresses.aws, "POST", "/", json.dumps(message).encode(), amz))
         sent.append((engine.addresses.aws, "PUT", "/photos/a%20b.png", b"12345"))
+        for operation, document in LOGGED.items():
+            target = {"x-amz-target": f"Logs_20140328.{operation}", **JSON_1_1}
+            sent.append((engine.addresses.aws, "POST", "/", json.dumps(document).encode(), target))
+        sent.append((engine.addresses.aws, "POST", "/", PUBLISHED_MESSAGE.encode(), FORM))
         statuses = [await asyncio.to_thread(sends, *request) for request in sent]
         await engine.submit("asynchronous", {"id": 1})
         await waits_for(app.seen, {function.name for function in functions()})
@@ -98,17 +121,26 @@ async def test_factories_give_what_the_sources_deliver(tmp_path, monkeypatch):
     made |= {
         "sqs": events.sqs({"id": 1}, queue="orders"),
         "s3": events.s3("a b.png", bucket="photos", body=b"12345"),
+        "sns": events.sns({"id": 1}, subject="s", attributes={"kind": "new"}, topic="orders", function="sns"),
+        "logs": events.logs("hello", group="/shop/app", stream="s"),
         "asynchronous": {"id": 1},
         "destination": events.destination({"id": 1}, result={"statusCode": 200}, function="asynchronous"),
     }
 
-    assert [200] * 5 == statuses
+    assert [200] * 8 == statuses
     for name, event in made.items():
         assert json.dumps(shape(delivered[name])) == json.dumps(shape(event)), name
     assert delivered["v2"]["pathParameters"] == made["v2"]["pathParameters"] == {"id": "a b"}
     assert delivered["v1"]["headers"]["content-type"] == made["v1"]["headers"]["content-type"]
     assert delivered["sqs"]["Records"][0]["body"] == made["sqs"]["Records"][0]["body"]
     assert delivered["s3"]["Records"][0]["s3"]["bucket"] == made["s3"]["Records"][0]["s3"]["bucket"]
+    for part in ("Subject", "Message", "MessageAttributes", "TopicArn", "SigningCertUrl"):
+        assert delivered["sns"]["Records"][0]["Sns"][part] == made["sns"]["Records"][0]["Sns"][part]
+    assert {**unpacked(delivered["logs"]), "logEvents": [], "subscriptionFilters": []} == {
+        **unpacked(made["logs"]),
+        "logEvents": [],
+        "subscriptionFilters": [],
+    }
     assert delivered["destination"]["requestPayload"] == made["destination"]["requestPayload"]
 
 

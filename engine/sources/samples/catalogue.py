@@ -8,11 +8,13 @@ from typing import Any, Final, NamedTuple
 from engine.services.s3.notification_rules import EVENTS
 from engine.sources.samples.common import text_of
 from engine.sources.samples.destinations import dead_letter, destination
+from engine.sources.samples.eventbridge import eventbridge
 from engine.sources.samples.fields import SampleField
 from engine.sources.samples.http import alb, http_v1, http_v2
 from engine.sources.samples.logs import logs
 from engine.sources.samples.s3 import s3, s3_eventbridge
 from engine.sources.samples.schedule import schedule
+from engine.sources.samples.sns import sns
 from engine.sources.samples.sqs import SqsMessage, sqs
 
 Values = Callable[[int], dict[str, Any]]
@@ -147,6 +149,21 @@ _OF_OBJECTS: Final = (
     _TIME,
 )
 
+# ---------------------------------------------------------------- topics and buses
+
+
+def _sns(values: Values, at_s: float, salt: str) -> Any:
+    given = values(0)
+    chosen = {name: given[name] for name in ("subject", "attributes", "topic", "function")}
+    return sns(given["message"], **chosen, at_s=at_s, salt=salt)
+
+
+def _eventbridge(values: Values, at_s: float, salt: str) -> Any:
+    given = values(0)
+    chosen = {name: given[name] for name in ("source", "detail_type")}
+    return eventbridge(given["detail"], **chosen, at_s=at_s, salt=salt)
+
+
 # ---------------------------------------------------------------- schedules and destinations
 
 
@@ -227,6 +244,28 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
     "s3": SampleSource("notification of an S3 bucket", _OF_OBJECTS, _s3),
     "s3-eventbridge": SampleSource(
         "the same happening in a bucket, as EventBridge tells of it", _OF_OBJECTS, _s3_eventbridge
+    ),
+    "sns": SampleSource(
+        "message of an SNS topic",
+        (
+            SampleField("message", _BODY, "text as it is, other JSON as its text", "json"),
+            SampleField("subject", None, "for people"),
+            SampleField("attributes", {}, "message attributes: texts and numbers", "object"),
+            SampleField("topic", "topic", "its name"),
+            _FUNCTION,
+            _TIME,
+        ),
+        _sns,
+    ),
+    "eventbridge": SampleSource(
+        "event of a bus, by a rule with a pattern",
+        (
+            SampleField("detail", _BODY, "what happened", "object"),
+            SampleField("source", "shop", "who says so"),
+            SampleField("detail_type", "order.created", "which kind of event it is"),
+            _TIME,
+        ),
+        _eventbridge,
     ),
     "schedule": SampleSource(
         "rule with a schedule, or a schedule of EventBridge Scheduler",

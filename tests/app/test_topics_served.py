@@ -1,6 +1,10 @@
 """Topics of a served engine by boto3: who subscribes, and who publishes."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 import urllib.request
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -532,3 +536,25 @@ def test_attributes_of_a_subscription_change_and_are_checked(sns, sqs):
     same = sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=f"{QUEUE}changing")
 
     assert subscription == same["SubscriptionArn"]
+
+
+def test_the_aws_cli_publishes_and_deliveries_are_counted(served, sns, sqs):
+    """By service, kind of target and outcome."""
+    arn = sns.create_topic(Name="by-cli")["TopicArn"]
+    url, _ = queue_of(sns, sqs, arn, "by-cli", RawMessageDelivery="true")
+    environment = {
+        **os.environ,
+        "AWS_ENDPOINT_URL": served.addresses["aws"],
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    command = [sys.executable, "-m", "awscli", "sns", "publish", "--topic-arn", arn, "--message", "hello"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+
+    assert 0 == done.returncode, done.stderr
+    assert ["hello"] == [message["Body"] for message in received(sqs, url)]
+    with urllib.request.urlopen(f"{served.addresses['admin']}/metrics") as answer:
+        page = answer.read().decode()
+    counts = re.findall(r"engine_bus_deliveries_total\{(.*sns.*sqs.*delivered.*)\} (\d+)", page)
+    assert [True] == [int(count) > 0 for _, count in counts]

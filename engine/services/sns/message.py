@@ -20,7 +20,7 @@ from engine.services.sns.errors import invalid, invalid_value, no_topic
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}", re.ASCII)
-_SUBJECT: Final = re.compile(r"[ -~\u00a0-\uffff]{1,100}")
+_SUBJECT: Final = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
 _KINDS: Final = ("Binary", "Number", "String")
 _NO_DEFAULT: Final = "Message Structure - No default entry in JSON message body"
 _NOT_JSON: Final = "Message Structure - JSON message body failed to parse"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Final
 
-from engine.core.destinations import DestinationRecord
+from engine.core.destinations import DeliveryError, DestinationRecord
 from engine.core.event_patterns.sns_policy import FilterPolicy, PolicyScope
 from engine.core.late_dataclass import dataclass
 from engine.ports import Clock
@@ -21,7 +22,7 @@ from engine.services.sns.retry_policies import subscription_law
 from engine.services.sns.topic import Accepted, Subscription, Topic
 from engine.services.sns.topic_attributes import effective_delivery_policy
 
-MAX_RAW_ATTRIBUTES = 10
+MAX_RAW_ATTRIBUTES: Final = 10
 """More of them than a queue takes: the delivery fails, and is not tried again."""
 
 
@@ -103,6 +104,7 @@ class Publisher:
                 law=SNS_LAW,
                 dead_letter_queue=attributes.dead_letter_queue,
                 dead_letter=letter,
+                refusal=_refusal(subscription, record),
             )
         )
 
@@ -168,6 +170,14 @@ def _raw(message: PublishedMessage, text: str, most: int | None = None) -> Desti
         group=message.group,
         dedup_id=message.dedup_id,
     )
+
+
+def _refusal(subscription: Subscription, record: DestinationRecord) -> DeliveryError | None:
+    """Why a queue would not take it, which nobody else looks at."""
+    if len(record.attributes) <= MAX_RAW_ATTRIBUTES:
+        return None
+    reason = f"{len(record.attributes)} message attributes are more than a queue takes"
+    return DeliveryError(subscription.endpoint, reason, "INVALID_PARAMETER")
 
 
 def _headers(subscription: Subscription, kind: str, message_id: str) -> dict[str, str]:

@@ -55,7 +55,9 @@ def check_delivery_policy(text: str, prefix: str) -> None:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise invalid(f"{prefix}DeliveryPolicy: failed to parse JSON.") from None
-    policy = document.get("healthyRetryPolicy") if isinstance(document, dict) else None
+    if not isinstance(document, dict):
+        raise invalid(f"{prefix}DeliveryPolicy: failed to parse JSON.")
+    policy = document.get("healthyRetryPolicy")
     if policy is None:
         return
     if not isinstance(policy, dict):
@@ -63,13 +65,13 @@ def check_delivery_policy(text: str, prefix: str) -> None:
     for name in _DEFAULTS.keys() & policy.keys():
         most = _MAX_DELAY_S if name.endswith("Target") else _MAX_RETRIES
         value = policy[name]
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        if not _is_natural(value) or value > most:
             raise invalid(f"{prefix}DeliveryPolicy: healthyRetryPolicy.{name} must be between 0 and {most}")
 
 
 def _law(policy: Mapping[str, Any]) -> RetryLaw:
     """The phases, one after the other: at once, after the least delay, growing, after the longest delay."""
-    given = {name: value for name, value in policy.items() if name in _DEFAULTS and isinstance(value, int)}
+    given = {name: value for name, value in policy.items() if name in _DEFAULTS and _is_natural(value)}
     values = {**_DEFAULTS, **given}
     least_s, most_s = float(values["minDelayTarget"]), float(values["maxDelayTarget"])
     most_s = max(least_s, most_s)
@@ -79,3 +81,7 @@ def _law(policy: Mapping[str, Any]) -> RetryLaw:
     phases = (RetryPhase(at_once, 0.0, 0.0), RetryPhase(least, least_s, least_s), grows)
     last = RetryPhase(max(most, 1), most_s, most_s)
     return SNS_HTTP_LAW._replace(phases=(*phases, last), max_retries=values["numRetries"])
+
+
+def _is_natural(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -93,7 +94,10 @@ class SnsService:
         size = len(record.body)
         if size > topic.max_message_bytes:
             raise DeliveryError(arn, "the message is too long", "INVALID_PARAMETER")
-        if topic.fifo and (record.group is None or record.dedup_id is None):
+        dedup_id = record.dedup_id
+        if topic.fifo and dedup_id is None and topic.has_content_ids:
+            dedup_id = hashlib.sha256(record.body).hexdigest()
+        if topic.fifo and (record.group is None or dedup_id is None):
             raise DeliveryError(arn, "a FIFO topic cannot be a destination (AWS)", "INVALID_PARAMETER")
         message = PublishedMessage(
             self._new_id(),
@@ -101,7 +105,7 @@ class SnsService:
             subject=record.subject,
             attributes={name: MessageAttribute(*pair) for name, pair in record.attributes.items()},
             group=record.group,
-            dedup_id=record.dedup_id,
+            dedup_id=dedup_id,
             trace=record.trace,
         )
         self._publisher.publish(topic, message)
@@ -123,12 +127,14 @@ class SnsService:
             self._protocol.succeed(request, request_id, name, result)
 
     def _result(self, name: str, form: Mapping[str, str], trace: str | None) -> dict[str, Any]:
-        operation = self._operations.get(name)
-        if operation is None:
+        if name not in self._operations:
             if name in self._model.operations:
                 raise unserved(name)
             raise sns_error("InvalidAction", f"The action {name[:256]} is not valid for this endpoint.")
-        params = self._protocol.parameters(name, form)
+        return self.perform(name, self._protocol.parameters(name, form), trace)
+
+    def perform(self, name: str, params: Mapping[str, Any], trace: str | None = None) -> dict[str, Any]:
+        """The answer of an operation that is served. Raises ServiceError."""
         check(self._model, name, params, VALIDATION_ERROR)
-        result: dict[str, Any] = operation.function(params, trace)
+        result: dict[str, Any] = self._operations[name].function(params, trace)
         return result

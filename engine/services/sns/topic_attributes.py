@@ -91,7 +91,7 @@ def _check(name: str, value: str, prefix: str, *, fifo: bool) -> None:
         if value not in choices:
             raise invalid(f"{prefix}{name}")
     elif name in _DOCUMENTS:
-        if value and not _is_object(value):
+        if value and not _is_document(name, value):
             raise invalid(f"{prefix}{name}: failed to parse JSON.")
     elif name == _SIZE:
         if not value.isdecimal() or not 1024 <= int(value) <= LARGEST_MESSAGE_BYTES:
@@ -105,11 +105,17 @@ def _check(name: str, value: str, prefix: str, *, fifo: bool) -> None:
         raise invalid(f"{prefix}{name}")
 
 
-def _is_object(text: str) -> bool:
+def _is_document(name: str, text: str) -> bool:
+    """Whether it is a JSON object; of an access policy, one with statements."""
     try:
-        return isinstance(orjson.loads(text), dict)
+        document = orjson.loads(text)
     except orjson.JSONDecodeError:
         return False
+    if not isinstance(document, dict):
+        return False
+    statements = document.get("Statement", [])
+    statements = statements if isinstance(statements, list) else [statements]
+    return name != "Policy" or all(isinstance(one, dict) for one in statements)
 
 
 def default_policy(arn: str, account: Account) -> str:

@@ -30,6 +30,15 @@ _URL: Final = re.compile(r"(https?)://[^/?#\s]+\S*")
 _EXISTS: Final = "Attributes Reason: Topic already exists with different attributes"
 _OTHER_TAGS: Final = "Tags Reason: Topic already exists with different tags"
 _MAX_TAGS: Final = 50
+_DEFAULTS: Final[Mapping[str, str]] = {
+    "ContentBasedDeduplication": "false",
+    "DisplayName": "",
+    "FifoThroughputScope": "Topic",
+    "FifoTopic": "false",
+    "SignatureVersion": "1",
+    "TracingConfig": "PassThrough",
+}
+"""What an attribute is that was not given, where that makes a difference to who makes the topic again."""
 
 
 class Topics:
@@ -136,7 +145,7 @@ class Topics:
     def _shown(topic: Topic, name: str) -> str | None:
         if name == "Policy":
             return topic.policy
-        return topic.attributes.get(name, "false" if name == "ContentBasedDeduplication" else None)
+        return topic.attributes.get(name, _DEFAULTS.get(name))
 
 
 def check_tags(tags: Mapping[str, str]) -> None:

@@ -25,7 +25,7 @@ class Permissions:
         """Add a statement. Raises ServiceError if there is one of that label."""
         topic = self._topics.topic(params["TopicArn"])
         document = orjson.loads(topic.policy)
-        statements = document.setdefault("Statement", [])
+        statements = document["Statement"] = _statements(document)
         if any(statement.get("Sid") == params["Label"] for statement in statements):
             raise invalid("Statement already exists")
         principals = [f"arn:aws:iam::{account}:root" for account in params["AWSAccountId"]]
@@ -47,10 +47,12 @@ class Permissions:
         """Drop a statement by its label."""
         topic = self._topics.topic(params["TopicArn"])
         document = orjson.loads(topic.policy)
-        document["Statement"] = [
-            statement
-            for statement in document.get("Statement", [])
-            if statement.get("Sid") != params["Label"]
-        ]
+        document["Statement"] = [one for one in _statements(document) if one.get("Sid") != params["Label"]]
         topic.policy = orjson.dumps(document).decode()
         return {}
+
+
+def _statements(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """One alone needs no list."""
+    found = document.get("Statement", [])
+    return found if isinstance(found, list) else [found]

@@ -116,6 +116,22 @@ class StreamedEvent(Event):
 
     stream: ResponseStream
 
+    @staticmethod
+    def of(event: Event, payload: bytes | None, document: Any) -> StreamedEvent:
+        """The same as `event`, which was made of that payload and that document; `stream` is to be set."""
+        return StreamedEvent(
+            event.function,
+            payload,
+            event.request_id,
+            event.received_s,
+            event.trigger,
+            document,
+            event.trace_id,
+            event.client_context,
+            event.qualifier,
+            event.wants_log,
+        )
+
     @property
     def response_stream(self) -> ResponseStream | None:
         """What takes the response piece by piece."""

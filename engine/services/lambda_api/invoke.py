@@ -345,18 +345,7 @@ def _answer_fully(request: Request, trace: str, version: str, outcome: Outcome, 
 
 def _streamed(request: Request, event: Event, document: Any) -> tuple[Event, Reply]:
     """An InvokeWithResponseStream: answered piece by piece if the handler streams, else at its end."""
-    streamed = StreamedEvent(
-        event.function,
-        event.payload,
-        event.request_id,
-        event.received_s,
-        event.trigger,
-        document,
-        event.trace_id,
-        event.client_context,
-        event.qualifier,
-        event.wants_log,
-    )
+    streamed = StreamedEvent.of(event, event.payload, document)
     streamed.stream = answer = StreamedAnswer(request, partial(_stream_head, streamed))
     return streamed, partial(_finish_stream, answer, request, streamed)
 

@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 
-from engine.core.event import MISSING, Event
+from engine.core.event import MISSING, Event, StreamedEvent
+from engine.core.invocation import Reply
 from engine.core.json_pieces import LARGE_BYTES, Steps
 from engine.core.outcome import Outcome
 from engine.core.payload_limits import MAX_EVENT_BYTES
@@ -25,6 +26,7 @@ from engine.sources.http.payload import PayloadFormat, RequestRefused
 from engine.sources.http.responses import Answer, identified, parse_in_pieces
 from engine.sources.http.routes import Entry, Found, RouteTable, conflicts
 from engine.sources.http.settings import FrontDoor
+from engine.sources.http.streamed_answers import HttpResponseStream, StreamForm
 from engine.sources.http.target import split_target
 from engine.sources.http.timestamps import Timestamps
 
@@ -37,7 +39,8 @@ _FITS_UP_TO_BYTES: Final = 524_288
 class Route(NamedTuple):
     """Which function a request goes to, how it is put, and what pages of other origins may do.
 
-    `answer_within_s`: how long the function is waited for; None is as long as it takes.
+    `answer_within_s`: how long the function is waited for; None is as long as it takes. `streams`: what is
+    streamed is passed on, in that form; None: the client gets the whole of an answer.
     """
 
     function: str
@@ -45,6 +48,7 @@ class Route(NamedTuple):
     qualifier: str | None = None
     cors: Cors | None = None
     answer_within_s: float | None = None
+    streams: StreamForm | None = None
 
 
 class Resolved(NamedTuple):
@@ -193,6 +197,9 @@ class HttpEventHandler:
             None,
             route.qualifier,
         )
+        if route.streams is not None:
+            self._stream(request, event, text, document, payload, route.streams)
+            return
         answers: Answers = payload
         if self._tracer is not None:
             answers = TracedAnswers(payload, self._tracer, event)
@@ -204,6 +211,27 @@ class HttpEventHandler:
             if not due.timer.armed:
                 due.timer.at(due_s)
             reply = partial(_answer_in_time, due.waiting, request, answers)
+        self._submit_event(event, reply, request, payload)
+
+    def _stream(
+        self,
+        request: Request,
+        event: Event,
+        text: bytes | None,
+        document: Any,
+        payload: PayloadFormat,
+        form: StreamForm,
+    ) -> None:
+        """Submit it as one whose response is passed on as it comes."""
+        streamed = StreamedEvent.of(event, text, document)
+        answers: Answers = form
+        traced: TracedAnswers | None = None
+        if self._tracer is not None:
+            answers = traced = TracedAnswers(form, self._tracer, streamed)
+        streamed.stream = stream = HttpResponseStream(request, form, event.request_id, traced)
+        self._submit_event(streamed, partial(_answer_stream, stream, request, answers), request, payload)
+
+    def _submit_event(self, event: Event, reply: Reply, request: Request, payload: PayloadFormat) -> None:
         try:
             self._submit(event, reply)
         except NotAccepting:
@@ -244,7 +272,7 @@ class TracedAnswers:
 
     __slots__ = ("_event", "_payload", "_tracer")
 
-    def __init__(self, payload: PayloadFormat, tracer: Tracer, event: Event) -> None:
+    def __init__(self, payload: Answers, tracer: Tracer, event: Event) -> None:
         self._payload = payload
         self._tracer = tracer
         self._event = event
@@ -252,7 +280,11 @@ class TracedAnswers:
 
     def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
         """That of the payload format, with the trace."""
-        status, head, body = self._payload.answer(outcome, request, result)
+        return self.answered(self._payload.answer(outcome, request, result))
+
+    def answered(self, answer: Answer) -> Answer:
+        """That answer, with the trace."""
+        status, head, body = answer
         self._tracer.answered(self._event, status)
         return status, b"%bx-amzn-trace-id: %b\r\n" % (head, _shown(self._event.trace_id)), body
 
@@ -269,6 +301,12 @@ def _answer(request: Request, payload: Answers, outcome: Outcome) -> None:
         return
     status, head, body = payload.answer(outcome, request)
     request.respond(status, head, body)
+
+
+def _answer_stream(stream: HttpResponseStream, request: Request, answers: Answers, outcome: Outcome) -> None:
+    """End a streamed answer, or give one of which nothing was streamed."""
+    if not stream.finish(outcome):
+        request.respond(*answers.answer(outcome, request))
 
 
 def _answer_in_time(

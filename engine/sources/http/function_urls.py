@@ -1,8 +1,6 @@
 """Function URLs on the listener for HTTP events: by host name as on AWS, and as `/_url/<id>/...`.
 
-Sources: Lambda Developer Guide, "Creating and managing Lambda function URLs" and "Invoking a response
-streaming enabled function using Lambda function URLs"; recorded answers. Not confirmed by a primary source:
-that a result which no function streamed is sent as it is in mode RESPONSE_STREAM, and its content type.
+Sources: Lambda Developer Guide, "Creating and managing Lambda function URLs"; recorded answers.
 """
 
 from __future__ import annotations
@@ -13,23 +11,23 @@ from typing import Any, Final
 
 from engine.core.event import MISSING
 from engine.core.function import Function
-from engine.core.outcome import Outcome, Status
+from engine.core.outcome import Outcome
 from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.ports import Binding
 from engine.protocols.http.cors import Cors
-from engine.protocols.http.server import Request, header_block
+from engine.protocols.http.server import Request
 from engine.sources.http.error_responses import error_responses, unknown_url
 from engine.sources.http.event_handler import Route, Router
 from engine.sources.http.payload import GatewayIdentity, RequestRefused
 from engine.sources.http.payload_v2 import PayloadV2, SentV2, TargetV2
-from engine.sources.http.responses import Answer, identified
+from engine.sources.http.responses import Answer
 from engine.sources.http.routes import Entry
 from engine.sources.http.settings import ANY, DEFAULT_PATH, FrontDoor, HttpEvent
+from engine.sources.http.streamed_answers import StreamForm
 from engine.sources.http.timestamps import Timestamp
 
 PREFIX: Final = "/_url/"
 _HOST: Final = re.compile(rb"([a-z0-9]+)\.lambda-url\.[a-z0-9-]+\.[^:]+(?::[0-9]*)?", re.IGNORECASE)
-_RAW: Final = header_block([("content-type", "application/octet-stream")])
 
 
 def prefix_of(url_id: str) -> str:
@@ -51,23 +49,13 @@ class UrlPayload(PayloadV2):
     The event's domain name is the host that the request names.
     """
 
-    __slots__ = ("_streams",)
+    __slots__ = ()
 
-    def __init__(
-        self, url_id: str, function: str, gateway: GatewayIdentity, *, streams: bool = False
-    ) -> None:
-        """`streams`: its InvokeMode is RESPONSE_STREAM."""
+    def __init__(self, url_id: str, function: str, gateway: GatewayIdentity) -> None:
         binding = Binding(function=Function(function, handler="-"), settings=HttpEvent())
         super().__init__(binding, HttpEvent(), gateway)
         self._api_id = url_id
         self._domain = f"{url_id}.lambda-url.{gateway.account.region}.on.aws"
-        self._streams = streams
-
-    def answer(self, outcome: Outcome, request: Request, result: Any = MISSING) -> Answer:
-        """That of format 2.0; in mode RESPONSE_STREAM the result as it is."""
-        if self._streams and outcome.status is Status.SUCCESS:
-            return 200, identified(_RAW, outcome.request_id), outcome.body
-        return super().answer(outcome, request, result)
 
 
 class PathUrlPayload(UrlPayload):
@@ -148,10 +136,12 @@ def url_routes(
 ) -> tuple[Route, list[Entry[Route]]]:
     """The route of one function URL by its host name, and those by path: itself, and everything below it."""
     rule = _cors(cors)
-    by_path = PathUrlPayload(url_id, function, gateway, streams=streams)
-    by_host = UrlPayload(url_id, function, gateway, streams=streams)
-    entries = _entries_below(prefix_of(url_id), function, Route(function, by_path, qualifier, rule))
-    return Route(function, by_host, qualifier, rule), entries
+    by_path, by_host = PathUrlPayload(url_id, function, gateway), UrlPayload(url_id, function, gateway)
+    form = StreamForm(by_host.error_responses, is_rest=False) if streams else None
+    entries = _entries_below(
+        prefix_of(url_id), function, Route(function, by_path, qualifier, rule, None, form)
+    )
+    return Route(function, by_host, qualifier, rule, None, form), entries
 
 
 def unknown_url_entries() -> list[Entry[Route]]:

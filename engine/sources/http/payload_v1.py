@@ -27,10 +27,10 @@ from engine.sources.http.responses import (
     ResponseHeads,
     base64_bytes,
     header_map,
-    header_text,
     http_status,
     identified,
     is_encoded,
+    merged_headers,
     parse,
     text_bytes,
 )
@@ -264,7 +264,7 @@ class PayloadV1:
             status = 200 if code is None else http_status(code)
             multi = result.get("multiValueHeaders")
             head = (
-                self._heads.lines(_merged(header_map(multi), header_map(result.get("headers"))))
+                self._heads.lines(merged_headers(header_map(multi), header_map(result.get("headers"))))
                 if multi
                 else self._heads.render(result.get("headers"))
             )
@@ -294,18 +294,3 @@ def _is_binary(media_type: str, binary: tuple[str, ...]) -> bool:
     """Whether `binary` holds the type, its `type/*`, or `*/*`. Parameters do not count."""
     kind = media_type.partition(";")[0].strip().lower()
     return "*/*" in binary or kind in binary or f"{kind.partition('/')[0]}/*" in binary
-
-
-def _merged(multi: dict[str, Any], single: dict[str, Any]) -> list[tuple[str, str]]:
-    pairs = []
-    for name, values in multi.items():
-        if type(values) is not list:
-            raise ValueError("a multiValueHeaders value is not a list")
-        pairs += [(name, header_text(value)) for value in values if value is not None]
-    sent = {(name.lower(), value) for name, value in pairs}
-    for name, value in single.items():
-        if value is not None:
-            text = header_text(value)
-            if (name.lower(), text) not in sent:
-                pairs.append((name, text))
-    return pairs

@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 from engine.core.event import MISSING
 from engine.core.outcome import Outcome, Status
 from engine.core.payload_limits import MAX_EVENT_BYTES
+from engine.core.response_stream import INTEGRATION_RESPONSE
 from engine.ports import Binding
 from engine.protocols.http.header_cache import HeaderCache
-from engine.protocols.http.server import Request, header_block
+from engine.protocols.http.server import Request
 from engine.sources.http.error_responses import error_responses
 from engine.sources.http.headers import (
     LEFT_OUT,
@@ -34,9 +35,11 @@ from engine.sources.http.responses import (
     is_encoded,
     parse,
     plain_body,
+    set_cookies,
     text_bytes,
 )
 from engine.sources.http.settings import DEFAULT_PATH, FrontDoor, HttpEvent
+from engine.sources.http.streamed_answers import StreamForm
 from engine.sources.http.target import decoded_pairs, decoded_path, joined, shown_path
 from engine.sources.http.timestamps import Timestamp
 
@@ -89,6 +92,7 @@ class PayloadV2:
         "_prefix",
         "_route_key",
         "_stage",
+        "_streamed",
         "_variables",
         "error_responses",
         "front_door",
@@ -115,6 +119,8 @@ class PayloadV2:
         self._gateway = gateway
         self._names = HeaderNames(lower_case, NOT_SHOWN)
         self._heads = ResponseHeads()
+        is_url = self.front_door is FrontDoor.URL
+        self._streamed = StreamForm(self.error_responses, is_rest=False) if is_url else None
         self._known = HeaderCache[SentV2]()
 
     def target(self, path: str, query: str, parameters: dict[str, str]) -> TargetV2:
@@ -207,10 +213,13 @@ class PayloadV2:
         """A result with `statusCode` is a response; any other JSON value is a 200 with itself as body.
 
         A string goes out unquoted. `multiValueHeaders` and unknown keys are ignored. Not confirmed by a
-        primary source: a `body` that is not a string is sent as compact JSON.
+        primary source: a `body` that is not a string is sent as compact JSON; that a function URL reads the
+        metadata of a response that was streamed, though it sends the whole of it at once.
         """
         if outcome.status is not Status.SUCCESS:
             return self.error_responses.of(outcome)
+        if outcome.raw and outcome.content_type == INTEGRATION_RESPONSE and self._streamed is not None:
+            return self._streamed.collected(outcome)
         try:
             if result is MISSING:
                 result = parse(outcome.body)
@@ -220,7 +229,7 @@ class PayloadV2:
             head = self._heads.render(result.get("headers"))
             cookies = result.get("cookies")
             if cookies:
-                head += _set_cookies(cookies)
+                head += set_cookies(cookies)
             return status, identified(head, outcome.request_id), _body(result)
         except ValueError:
             return self.error_responses.malformed_by(outcome)
@@ -232,12 +241,6 @@ class PayloadV2:
             return self.error_responses.malformed_by(outcome)
         head = self._heads.render(None)
         return 200, identified(head, outcome.request_id), plain_body(result, outcome.body)
-
-
-def _set_cookies(cookies: Any) -> bytes:
-    if type(cookies) is not list or any(type(cookie) is not str for cookie in cookies):
-        raise ValueError("cookies is not a list of strings")
-    return header_block(("set-cookie", cookie) for cookie in cookies)
 
 
 def _body(result: dict[str, Any]) -> bytes:

@@ -205,6 +205,29 @@ class ResponseHeads:
         return header_block(kept)
 
 
+def merged_headers(multi: dict[str, Any], single: dict[str, Any]) -> list[tuple[str, str]]:
+    """Header lines as a REST API has them: multi-value ones first, a pair in both once. Raises ValueError."""
+    pairs = []
+    for name, values in multi.items():
+        if type(values) is not list:
+            raise ValueError("a multiValueHeaders value is not a list")
+        pairs += [(name, header_text(value)) for value in values if value is not None]
+    sent = {(name.lower(), value) for name, value in pairs}
+    for name, value in single.items():
+        if value is not None:
+            text = header_text(value)
+            if (name.lower(), text) not in sent:
+                pairs.append((name, text))
+    return pairs
+
+
+def set_cookies(cookies: Any) -> bytes:
+    """A header line for each of the cookies in a result. Raises ValueError."""
+    if type(cookies) is not list or any(type(cookie) is not str for cookie in cookies):
+        raise ValueError("cookies is not a list of strings")
+    return header_block(("set-cookie", cookie) for cookie in cookies)
+
+
 def identified(head: bytes, request_id: str) -> bytes:
     """`head` with the header every answer has: the invocation's request id."""
     return b"%bx-amzn-requestid: %b\r\n" % (head, request_id.encode())

@@ -131,6 +131,8 @@ class HttpEvent(SettingsTable, strict=False):
         cors: Pages of other origins that may use the route. Preflights are answered without the function.
         timeout_s: Seconds until the API answers 504 (an HTTP API 503) for a function that runs on;
             0 = never. Absent means 29 for a REST API, 30 for an HTTP API (AWS); others have none.
+        response_stream: Pass on what the function streams as it comes: a function URL's InvokeMode
+            RESPONSE_STREAM (2.0), or a REST API's response transfer mode STREAM (1.0).
     """
 
     type: Literal["http"] = "http"
@@ -144,6 +146,7 @@ class HttpEvent(SettingsTable, strict=False):
     binary_media_types: Annotated[tuple[str, ...], Check(_media_types)] = ()
     cors: CorsSettings | None = None
     timeout_s: Annotated[float, Bounds(ge=0, le=900)] | None = None
+    response_stream: bool = False
 
     def check_keys_together(self) -> None:
         """There is only what the format knows."""
@@ -161,6 +164,8 @@ class HttpEvent(SettingsTable, strict=False):
             raise ValueError(
                 "timeout_s is for routes of APIs: nothing else ends a request before the function"
             )
+        if self.response_stream and not self._is_rest and self.payload_format != "2.0":
+            raise ValueError("response_stream is for function URLs (payload format 2.0) and REST APIs")
         if self._is_rest and self.stage == DEFAULT_PATH:
             raise ValueError("a REST API has no stage named $default")
 
@@ -180,7 +185,9 @@ class HttpEvent(SettingsTable, strict=False):
 
     @property
     def answer_within_s(self) -> float | None:
-        """Seconds that the front door waits for the function; None: as long as it takes."""
+        """Seconds that the front door waits for the function; None: as long as it takes, or streams."""
+        if self.response_stream:
+            return None
         limit_s = _TIMEOUTS_S.get(self.front_door) if self.timeout_s is None else self.timeout_s
         return limit_s or None
 

@@ -28,6 +28,7 @@ from engine.sources.http.payload_v1_http_api import PayloadV1HttpApi
 from engine.sources.http.payload_v2 import PayloadV2
 from engine.sources.http.routes import Entry, duplicates
 from engine.sources.http.settings import FrontDoor, HttpEvent
+from engine.sources.http.streamed_answers import StreamForm
 
 LISTENER: Final = "http"
 _FORMATS: Final[dict[str, Callable[[Binding, HttpEvent, GatewayIdentity], PayloadFormat]]] = {
@@ -170,5 +171,8 @@ def _entry(binding: Binding, gateway: GatewayIdentity) -> Entry[Route]:
     payload = payload_class(binding, settings, gateway)
     name = binding.function.name
     cors = settings.cors.rule() if settings.cors is not None else None
-    route = Route(name, payload, binding.qualifier, cors, settings.answer_within_s)
+    form = None
+    if settings.response_stream:
+        form = StreamForm(payload.error_responses, is_rest=payload.front_door is FrontDoor.REST)
+    route = Route(name, payload, binding.qualifier, cors, settings.answer_within_s, form)
     return Entry(settings.method, settings.path, name, route)

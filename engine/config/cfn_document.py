@@ -58,6 +58,8 @@ def _http_event(route: TemplateRoute) -> dict[str, Any]:
     method = method.upper() if isinstance(method, str) else method
     if route.timeout_ms is not None:
         settings["timeout_s"] = _seconds(route.timeout_ms)
+    if route.streams:
+        settings["response_stream"] = True
     event = {"type": "http", "method": method, "path": path, "payload_format": route.payload_format}
     return {**event, **settings}
 
@@ -80,6 +82,7 @@ def place_urls(reading: TemplateReading) -> None:
         for path in paths:
             event: dict[str, Any] = {"type": "http", "method": "ANY", "path": path, "payload_format": "2.0"}
             event |= {"cors": url.cors} if url.cors is not None else {}
+            event |= {"response_stream": True} if url.streams else {}
             reading.add_event(reading.functions[url.function], event, url.place, url.qualifier)
         if not alone:
             reading.warn(url.place, f"served at /{url.function} (one listener, several catch-alls)")

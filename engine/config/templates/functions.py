@@ -271,10 +271,12 @@ def read_url(
         return
     if config.get("AuthType") == "AWS_IAM":
         template.reading.warn((*place, "AuthType"), "not checked here, every request is let in")
-    if config.get("InvokeMode") == "RESPONSE_STREAM":
-        template.reading.warn((*place, "InvokeMode"), "not supported here, answers are buffered")
+    mode = plain(config.get("InvokeMode", "BUFFERED"))
+    if mode not in ("BUFFERED", "RESPONSE_STREAM"):
+        problem = f"{show(mode)} is not BUFFERED or RESPONSE_STREAM"
+        template.reading.problems.append(Problem((*place, "InvokeMode"), problem))
     cors = http_cors(config["Cors"]) if "Cors" in config else None
-    template.reading.urls.append(TemplateUrl(draft.name, qualifier, place, cors))
+    template.reading.urls.append(TemplateUrl(draft.name, qualifier, place, cors, mode == "RESPONSE_STREAM"))
 
 
 def _target(

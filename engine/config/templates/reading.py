@@ -56,6 +56,7 @@ class TemplateRoute(NamedTuple):
     api: TemplateApi
     place: Place
     timeout_ms: Any = None
+    streams: bool = False
 
 
 class TemplateUrl(NamedTuple):
@@ -65,6 +66,7 @@ class TemplateUrl(NamedTuple):
     qualifier: str | None
     place: Place
     cors: Mapping[str, Any] | None
+    streams: bool
 
 
 @dataclass(slots=True)

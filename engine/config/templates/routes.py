@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.config.problems import Place, Problem
+from engine.config.problems import Place, Problem, show
 from engine.config.templates.cors import http_cors, mock_cors, rest_cors
 from engine.config.templates.intrinsics import any_text, text
 from engine.config.templates.reading import Template, TemplateApi, TemplateRoute
@@ -26,7 +26,9 @@ _IMPLICIT: Final = {True: "ServerlessRestApi", False: "ServerlessHttpApi"}
 _PROXY: Final = ("AWS_PROXY", "aws_proxy")
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace", _ANY_METHOD)
 _STAGE_VARIABLE = re.compile(r"\$\{stageVariables\.([A-Za-z0-9_]+)\}")
-_LAMBDA_URI = re.compile(r"(arn:[^:]+:lambda:[^:]*:[^:]*:function:[^/]+)(?:/invocations)?$")
+_LAMBDA_URI = re.compile(
+    r"(arn:[^:]+:lambda:[^:]*:[^:]*:function:[^/]+)(?:/(?:response-streaming-)?invocations)?$"
+)
 _EXTENSION: Final = "x-amazon-apigateway-"
 
 
@@ -152,7 +154,19 @@ def _read_operation(path: str, method: str, operation: Any, api: TemplateApi, te
         return
     version = str(plain(integration.get("payloadFormatVersion", "2.0")))
     uri, timeout_ms = integration.get("uri"), plain(integration.get("timeoutInMillis"))
-    _add_route(path, method, version, uri, api, integration.place, template, timeout_ms)
+    streams = _streams(integration, "responseTransferMode", api, template)
+    _add_route(path, method, version, uri, api, integration.place, template, timeout_ms, streams=streams)
+
+
+def _streams(integration: TemplateTable, key: str, api: TemplateApi, template: Template) -> bool:
+    """Whether a REST API passes on what its function streams. Others have no such key."""
+    if not api.rest or key not in integration:
+        return False
+    mode = plain(integration[key])
+    if mode not in ("BUFFERED", "STREAM"):
+        problem = f"{show(mode)} is not BUFFERED or STREAM"
+        template.reading.problems.append(Problem((*integration.place, key), problem))
+    return bool(mode == "STREAM")
 
 
 def include(location: str, folder: str) -> Any:
@@ -178,6 +192,8 @@ def _add_route(
     place: Place,
     template: Template,
     timeout_ms: Any = None,
+    *,
+    streams: bool = False,
 ) -> None:
     """The route to the function of an integration's URI, stage variables in it replaced."""
     variables = api.settings.get("stage_variables", {})
@@ -192,7 +208,7 @@ def _add_route(
     payload_format = "1.0" if api.rest else version
     method = "ANY" if method == _ANY_METHOD else method
     template.reading.routes.append(
-        TemplateRoute(found[0].name, found[1], method, path, payload_format, api, place, timeout_ms)
+        TemplateRoute(found[0].name, found[1], method, path, payload_format, api, place, timeout_ms, streams)
     )
 
 
@@ -294,7 +310,9 @@ def read_method(logical: str, _kind: str, template: Template) -> None:
         return
     integration.read("IntegrationHttpMethod", "PassthroughBehavior", "Credentials", "ConnectionType")
     uri, timeout_ms = integration.get("Uri"), plain(integration.get("TimeoutInMillis"))
-    _add_route(path, http_method, "1.0", uri, api, properties.place, template, timeout_ms)
+    streams = _streams(integration, "ResponseTransferMode", api, template)
+    place = properties.place
+    _add_route(path, http_method, "1.0", uri, api, place, template, timeout_ms, streams=streams)
 
 
 def _path_of(logical: str, template: Template, depth: int) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Callable
 from typing import Final
 
@@ -302,7 +304,7 @@ class Connection(RequestParser):
         if not is_complete:
             self._waiting.clear()
             if self._stream_is_last:  # the end of the connection might be that of the body
-                self.abort()
+                self._reset_peer()
             else:
                 self._close()
         elif self._stream_is_last:
@@ -310,6 +312,13 @@ class Connection(RequestParser):
             self._finish()
         else:
             self._handle_waiting()
+
+    def _reset_peer(self) -> None:
+        """Close at once, and let the client see an error."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.abort()
 
     def _answer_in_full(self, request: Request, status: int, head: bytes, body: bytes) -> None:
         """Write any answer; `answer` itself writes only a 200 after which nothing changes."""

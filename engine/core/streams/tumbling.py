@@ -29,6 +29,8 @@ class NextBatch(NamedTuple):
 def next_window_batch(shard: Shard, subshard: Subshard, settings: StreamSettings, now_s: float) -> NextBatch:
     """The next batch of a shard's one sub-shard. It opens windows; the end of a final batch closes them."""
     window, buffer = subshard.window, subshard.buffer
+    if window is not None and window.is_terminated:
+        return NextBatch(final_batch(shard, subshard, window))
     if not buffer:
         if window is None or not (shard.at_end or shard.empty_s >= window.end_s):
             return NextBatch(None)

@@ -19,6 +19,7 @@ from engine.sources.samples.s3 import s3, s3_eventbridge
 from engine.sources.samples.schedule import schedule
 from engine.sources.samples.sns import sns
 from engine.sources.samples.sqs import SqsMessage, sqs
+from engine.sources.samples.streams import dynamodb, kinesis
 
 __all__ = [
     "EPOCH_S",
@@ -26,9 +27,11 @@ __all__ = [
     "alb",
     "dead_letter",
     "destination",
+    "dynamodb",
     "eventbridge",
     "http_v1",
     "http_v2",
+    "kinesis",
     "logs",
     "s3",
     "s3_eventbridge",

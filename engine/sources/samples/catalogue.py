@@ -16,6 +16,7 @@ from engine.sources.samples.s3 import s3, s3_eventbridge
 from engine.sources.samples.schedule import schedule
 from engine.sources.samples.sns import sns
 from engine.sources.samples.sqs import SqsMessage, sqs
+from engine.sources.samples.streams import dynamodb, kinesis
 
 Values = Callable[[int], dict[str, Any]]
 """The values of all fields for a record, by its place in the event from 0."""
@@ -149,6 +150,24 @@ _OF_OBJECTS: Final = (
     _TIME,
 )
 
+# ---------------------------------------------------------------- streams
+
+_VIEWS: Final = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
+
+
+def _kinesis(values: Values, at_s: float, salt: str) -> Any:
+    each = [values(place) for place in range(values(0)["records"])]
+    data, keys = [one["data"] for one in each], [one["key"] for one in each]
+    return kinesis(*data, keys=keys, stream=each[0]["stream"], at_s=at_s, salt=salt)
+
+
+def _dynamodb(values: Values, at_s: float, salt: str) -> Any:
+    given = values(0)
+    keys = [values(place)["keys"] for place in range(given["records"])]
+    chosen = {name: given[name] for name in ("event", "new", "old", "table", "view", "expired")}
+    return dynamodb(*keys, **chosen, at_s=at_s, salt=salt)
+
+
 # ---------------------------------------------------------------- topics and buses
 
 
@@ -244,6 +263,34 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
     "s3": SampleSource("notification of an S3 bucket", _OF_OBJECTS, _s3),
     "s3-eventbridge": SampleSource(
         "the same happening in a bucket, as EventBridge tells of it", _OF_OBJECTS, _s3_eventbridge
+    ),
+    "kinesis": SampleSource(
+        "batch of records of a Kinesis stream",
+        (
+            SampleField("data", _BODY, "text as it is, other JSON as its text; base64 in the event", "json"),
+            SampleField("key", "key", "partition key"),
+            SampleField("stream", "stream", "its name"),
+            SampleField("records", 1, "records in the batch", "whole"),
+            _TIME,
+        ),
+        _kinesis,
+    ),
+    "dynamodb": SampleSource(
+        "batch of changes of a DynamoDB table, from its stream",
+        (
+            SampleField(
+                "event", "INSERT", "INSERT, MODIFY or REMOVE", choices=("INSERT", "MODIFY", "REMOVE")
+            ),
+            SampleField("keys", {"id": "a"}, 'key of the item, plain or as {"id": {"S": "a"}}', "object"),
+            SampleField("new", {"n": 2}, "what else it holds after the change", "object"),
+            SampleField("old", {"n": 1}, "what else it held before", "object"),
+            SampleField("table", "table", "its name"),
+            SampleField("view", _VIEWS[-1], f"of the stream, or {', '.join(_VIEWS[:-1])}", choices=_VIEWS),
+            SampleField("expired", False, "time to live removed it", "flag"),  # noqa: FBT003
+            SampleField("records", 1, "changes in the batch", "whole"),
+            _TIME,
+        ),
+        _dynamodb,
     ),
     "sns": SampleSource(
         "message of an SNS topic",

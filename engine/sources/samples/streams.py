@@ -130,7 +130,7 @@ def _attribute_value(value: Any) -> dict[str, Any]:
         ((kind, held),) = value.items() if len(value) == 1 else (("", None),)
         if kind not in _TYPES:
             return {"M": _item(value)}
-        if not isinstance(held, _TYPES[kind]) or (kind == "N" and _NUMBER.fullmatch(held) is None):
+        if not isinstance(held, _TYPES[kind]) or (kind == "N" and _NUMBER.fullmatch(str(held)) is None):
             raise ValueError(f"{json.dumps(value)} is no attribute of DynamoDB")
         return dict(value)
     if value is None:

@@ -514,8 +514,10 @@ class Facts(Protocol):
         To be told before the first `piece`, as late as that, so that a handler which fails before has sent
         nothing. `resume` is called, on the loop, after each `piece` that returned False, when the next one
         may come. After an invocation has ended it is called only where environments run several at once: what
-        was answered at its deadline goes on there, and its pieces are dropped. The response ends with `ended`: SUCCESS with an empty
-        body, or an error in the middle of the stream, as of any handler that fails.
+        was answered at its deadline goes on there, and its pieces are dropped.
+
+        The response ends with `ended`: SUCCESS with an empty body, or an error in the middle of the stream,
+        as of any handler that fails.
         """
 
     def piece(self, invocation: Invocation, data: bytes, /) -> bool:

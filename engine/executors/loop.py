@@ -86,7 +86,7 @@ class LoopExecutor:
         arn, imported = workshop.account.function_arn(function.name), workshop.imported_module_for
         self._runner = HandlerRunner(function, arn, workshop, imported_module_for=imported)
         self._handler: Any = None
-        self._connected = _connection(function, workshop, facts)
+        self._connected = _connection(function, workshop, facts, self._interpreter)
         self._succeeded = facts.succeeded if function.streaming is None else ends_by_ended(facts)
         self._scope = self._new_scope()
         self._loads: set[asyncio.Task[None]] = set()
@@ -287,10 +287,12 @@ ENTRY: Final = LoopExecutor._serve.__code__
 """The code of the coroutine that calls handlers: `Interrupter` and the watchdog know it among the frames."""
 
 
-def _connection(function: Function, workshop: Workshop, facts: Facts) -> Callable[[Loaded], Loaded]:
+def _connection(
+    function: Function, workshop: Workshop, facts: Facts, interpreter: Interpreter
+) -> Callable[[Loaded], Loaded]:
     """What a handler becomes that streams, or may checkpoint while the loop stands still; others stay."""
     if function.streaming is not None:
-        return streams_on_loop(facts, workshop.loop)
+        return streams_on_loop(facts, workshop.loop, interpreter)
     if function.durable is None or workshop.durable is None or workshop.has_threads:
         return lambda loaded: loaded
     from engine.executors.durable_on_loop import DurableOnLoop

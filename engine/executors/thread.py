@@ -103,6 +103,8 @@ class ThreadStream(CreditedWriter):
 
     def _post(self, data: bytes | None) -> None:
         environment = self._environment
+        if environment.interpreter.is_copy:
+            exit_child(0)  # the handler forked, and what its copy yields is dropped
         environment.post(WorkerMessage(environment.env_id, self._invocation, StreamMessage(self, data)))
 
 

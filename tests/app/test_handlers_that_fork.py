@@ -86,6 +86,16 @@ def act(event):
 def plain(event, context):
     return act(event)
 
+def yields(event, context):
+    yield "[1"
+    pid = os.fork()
+    yield ", 2" if pid else ", 3"
+    yield f", {waited(pid)}]"
+
+async def yields_awaited(event, context):
+    for piece in yields(event, context):
+        yield piece
+
 async def awaited(event, context):
     if event == "awaits":
         import asyncio
@@ -103,6 +113,18 @@ handler = "app.awaited"
 executor = "loop"
 timeout_s = 30
 """
+
+STREAMS = ("yields_thread", "yields_process", "yields_loop")
+CONFIG += "".join(
+    f"""
+[functions.{name}]
+handler = "app.{"yields_awaited" if name == "yields_loop" else "yields"}"
+executor = "{name.partition("_")[2]}"
+streaming = "generator"
+timeout_s = 30
+"""
+    for name in STREAMS
+)
 
 ANSWERS = {
     "pool": [0, 1, 4, 9],
@@ -135,6 +157,14 @@ def test_a_child_is_its_own_and_the_engine_goes_on(serve, config, tmp_path):
 
     assert {"plain": ANSWERS, "awaited": ANSWERS} == seen
     assert (0, True) == (seen_last, alive)
+
+
+def test_what_a_child_yields_is_not_streamed(serve, config):
+    """It ends where it yields."""
+    with serve("--config", config) as served:
+        answers = {name: served.invoke(name)[0] for name in STREAMS}
+
+    assert {name: [1, 2, 0] for name in STREAMS} == answers
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])

@@ -309,9 +309,15 @@ class ChildEnvironment:
         """What reads requests. If the function streams, its handler is called by that from now on."""
         if not self.is_streaming:
             return FrameReader(self.connection)
-        calls = StreamedCalls(self.connection, self.send, self.kill_self, self.running_number())
+        calls = StreamedCalls(self.connection, self._send_piece, self.kill_self, self.running_number())
         self.handler = calls.streamed(self.handler)
         return calls
+
+    def _send_piece(self, kind: int, number: int, body: bytes) -> None:
+        """Send a frame of a stream; but a copy of this process that the handler forked ends here."""
+        if self._is_copy:
+            os._exit(0)
+        self.send(kind, number, body)
 
     def running_number(self) -> Callable[[], int] | None:
         """What tells the number of the invocation that code belongs to; None: one runs at a time."""

@@ -24,6 +24,7 @@ _TRIGGERS: Final = {
     "dynamodb": "datasource",
     "sns": "pubsub",
     "eventbridge": "pubsub",
+    "logs": "pubsub",
     "s3": "datasource",
     "schedule": "timer",
 }

@@ -1,4 +1,4 @@
-"""Topics and event buses of one SAM template, served: SNS to a handler, SNS to SQS to a handler."""
+"""Topics and event buses of one SAM template, served: SNS and rules to handlers, SNS to SQS to a handler."""
 
 import json
 import uuid
@@ -74,6 +74,26 @@ Resources:
       NotificationConfiguration:
         TopicConfigurations:
           - {{Event: "s3:ObjectCreated:*", Topic: !GetAtt Orders.TopicArn}}
+  Shop:
+    Type: AWS::Events::EventBus
+    Properties: {{Name: shop}}
+  Large:
+    Type: AWS::Serverless::Function
+    Properties:
+      Events:
+        Rule:
+          Type: EventBridgeRule
+          Properties:
+            EventBusName: !Ref Shop
+            Pattern: {{source: [shop], detail: {{n: [{{numeric: [">", 9]}}]}}}}
+            InputTransformer: {{InputPathsMap: {{n: $.detail.n}}, InputTemplate: '{{"number": <n>}}'}}
+  Published:
+    Type: AWS::Events::Rule
+    Properties:
+      EventBusName: !Ref Shop
+      EventPattern: {{source: [shop], detail-type: [published]}}
+      Targets:
+        - {{Id: topic, Arn: !Ref Orders, InputPath: $.detail}}
 """
 TOPIC = "arn:aws:sns:us-east-1:000000000000:orders"
 
@@ -128,3 +148,21 @@ def test_buckets_and_functions_of_a_template_publish(served, ear):
 
     assert "a" == json.loads(notification)["Records"][0]["s3"]["object"]["key"]
     assert {"n": 1} == json.loads(record)["requestPayload"]
+
+
+def test_a_rule_of_a_template_reaches_a_function(served, ear):
+    """By PutEvents to the template's bus, through the input transformer; what does not match does not."""
+    entry = {"Source": "shop", "DetailType": "order", "EventBusName": "shop"}
+    numbers = [{**entry, "Detail": json.dumps({"n": number})} for number in (2, 12)]
+    answer = served.client("events").put_events(Entries=numbers)
+
+    assert 0 == answer["FailedEntryCount"]
+    assert [{"number": 12}] == ear.hear("Large")
+
+
+def test_a_rule_of_a_template_publishes_to_a_topic(served, ear):
+    """Whose subscribers get the part of the event that the rule chose."""
+    entry = {"Source": "shop", "DetailType": "published", "EventBusName": "shop", "Detail": '{"n":1}'}
+    served.client("events").put_events(Entries=[entry])
+
+    assert ['{"n":1}'] == messages(ear.hear("Listed"))

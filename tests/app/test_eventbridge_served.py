@@ -2,6 +2,7 @@
 
 import json
 import time
+import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError
@@ -45,27 +46,6 @@ def handler(event, context):
 
 def told(event, context):
     return {"told": event}
-"""
-
-TEMPLATE = """
-Transform: AWS::Serverless-2016-10-31
-Resources:
-  Orders: {Type: AWS::Events::EventBus, Properties: {Name: orders}}
-  Seen: {Type: AWS::SQS::Queue, Properties: {QueueName: seen}}
-  Handler:
-    Type: AWS::Serverless::Function
-    Properties:
-      Runtime: python3.12
-      CodeUri: .
-      Handler: app.handler
-      Timeout: 30
-      Events:
-        Large:
-          Type: EventBridgeRule
-          Properties:
-            EventBusName: !Ref Orders
-            Pattern: {source: [shop], detail: {n: [{numeric: [">", 9]}]}}
-            InputTransformer: {InputPathsMap: {n: $.detail.n}, InputTemplate: '{"number": <n>}'}
 """
 
 
@@ -193,20 +173,35 @@ def test_rules_of_the_configuration_bring_events(buses):
     assert ["seen-1"] == buses.events.list_rules(NamePrefix="seen")["Rules"][0]["Name"].split()
 
 
-def test_a_template_alone_brings_events_to_a_handler(tmp_path, serve):
-    """EventBridgeRule of SAM, by PutEvents; the bus is a resource of the template."""
-    (tmp_path / "app.py").write_text(APP)
-    (tmp_path / "template.yaml").write_text(TEMPLATE)
-    with serve("--config", str(tmp_path / "template.yaml")) as served:
-        events, sqs = served.client("events"), served.client("sqs")
-        entry = {"Source": "shop", "DetailType": "order", "Detail": '{"n": 12}', "EventBusName": "orders"}
-        events.put_events(Entries=[entry, entry | {"Detail": '{"n": 2}'}])
-        url = sqs.get_queue_url(QueueName="seen")["QueueUrl"]
-        messages = []
-        while not messages:
-            messages = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages", [])
+def test_what_terraform_reads_after_it_has_made_something_is_there(buses):
+    """Rules, targets, buses, and the tags of each, in the types of boto3."""
+    events = buses.events
+    bus = events.create_event_bus(Name="read", Tags=[{"Key": "k", "Value": "v"}])["EventBusArn"]
+    rule = events.put_rule(Name="read", EventBusName="read", EventPattern='{"source":["x"]}')["RuleArn"]
+    events.put_targets(
+        Rule="read", EventBusName="read", Targets=[{"Id": "t", "Arn": ARN.format("sqs", "dead")}]
+    )
+    shown = events.describe_event_bus(Name="read")
 
-    assert [{"number": 12}] == [json.loads(message["Body"]) for message in messages]
+    assert bus == shown["Arn"]
+    assert shown["CreationTime"].year > 2000
+    assert "ENABLED" == events.describe_rule(Name="read", EventBusName="read")["State"]
+    assert ["t"] == [
+        target["Id"] for target in events.list_targets_by_rule(Rule="read", EventBusName="read")["Targets"]
+    ]
+    assert [[{"Key": "k", "Value": "v"}], []] == [
+        events.list_tags_for_resource(ResourceARN=arn)["Tags"] for arn in (bus, rule)
+    ]
+
+
+def test_deliveries_are_counted(buses):
+    """On the metrics page, by outcome."""
+    buses.rule("counted", {"source": ["counted"]}, Arn=ARN.format("lambda", "function:nowhere"))
+    buses.put("counted", {})
+    page = urllib.request.urlopen(f"{buses.served.addresses['admin']}/metrics").read().decode()
+
+    assert 'engine_bus_deliveries_total{service="events",target="lambda",outcome="dropped"} 1' in page
+    assert 'engine_bus_deliveries_waiting{service="events"} 0' in page
 
 
 def test_bad_patterns_and_archives_are_answered_with_aws_s_errors(buses):

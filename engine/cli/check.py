@@ -102,6 +102,7 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
             for function in config.functions
         ],
         "queues": _dumped(config.resources.queues),
+        "topics": _dumped(config.resources.topics),
         "buckets": _dumped(config.resources.buckets),
         "buses": _dumped(config.resources.buses),
         "rules": _dumped(config.resources.rules),
@@ -186,6 +187,7 @@ def _print_notes(config: Config) -> None:
     resources = config.resources
     named: tuple[tuple[str, Mapping[str, SettingsTable]], ...] = (
         ("queues", resources.queues),
+        ("topics", resources.topics),
         ("buckets", resources.buckets),
         ("buses", resources.buses),
         ("rules", resources.rules),

@@ -160,8 +160,12 @@ def topic_problems(tables: Mapping[str, TopicSettings]) -> Iterator[tuple[tuple[
         for key in ("content_based_deduplication", "throughput_scope"):
             if key in settings.model_fields_set and not fifo:
                 yield (name, key), "is for FIFO topics, whose names end in .fifo"
+        known: set[str | None] = set()
         for number, one in enumerate(settings.subscriptions):
             place = (name, "subscriptions", number)
+            if (one.queue or one.url) in known:
+                yield place, "is there already: an endpoint subscribes to a topic once (AWS)"
+            known.add(one.queue or one.url)
             if one.url is not None and fifo:
                 yield (*place, "url"), "a FIFO topic delivers to queues only (AWS)"
             elif one.queue is not None and one.queue.endswith(FIFO_SUFFIX) and not fifo:

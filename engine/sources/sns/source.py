@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from typing import ClassVar, cast
 
 import anyio
 from anyio.abc import TaskStatus
 
 from engine.errors import ConfigError
-from engine.ports import Binding, EventSource, Host, SettingsModel, Sink
+from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
 from engine.protocols.aws.errors import ServiceError
 from engine.services.sns.service import SnsService
 from engine.services.sns.settings import SnsEvent, TopicSettings, topic_name
@@ -42,6 +42,18 @@ class SnsSource:
         if service is None:
             raise ConfigError(("events of type 'sns' need the topics of the engine's aws listener",))
         return cls(bindings, host, service)
+
+    @classmethod
+    def examine(cls, bindings: Sequence[Binding], _wall_s: float) -> Iterator[Finding]:
+        """A function that subscribes to a topic twice, in different ways: AWS refuses that."""
+        known: dict[tuple[str, str | None, str], SnsEvent] = {}
+        for number, binding in enumerate(bindings):
+            settings = cast("SnsEvent", binding.settings)
+            key = (binding.function.name, binding.qualifier, topic_name(settings.topic))
+            if known.setdefault(key, settings) != settings:
+                yield Finding(
+                    number, "the function subscribes to that topic otherwise already (AWS)", "topic"
+                )
 
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Wait until `stopping`: events come by the topics."""

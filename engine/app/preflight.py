@@ -7,14 +7,24 @@ the configuration is served.
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from engine.config import Config
 from engine.packages.state_folder import StateError
 from engine.packages.store import PackageStore
 from engine.protocols.http.server import listening_sockets, named_listener
+from engine.services.partner.service import NONE, is_installed
 from engine.services.sqs.settings import QueueSettings
 from engine.sources.sqs.settings import SqsEvent, visibility_warning
+
+_STREAM_TYPES: Final = ("kinesis", "dynamodb")
+_NO_PARTNER: Final[Mapping[bool, str]] = {
+    False: "moto is not installed: pip install 'invocation-engine[aws]', or say where it is by endpoint_url",
+    True: 'partner = "none": say where it is by endpoint_url',
+}
+"""By whether there is none because the configuration says so."""
 
 
 def serving_problems(config: Config) -> list[str]:
@@ -46,4 +56,22 @@ def queue_warnings(config: Config) -> list[str]:
                 visibility_s = queue.visibility_timeout_s
                 warning = visibility_warning(binding.function, binding.settings, visibility_s)
                 found += [f"functions.{binding.function.name}: {warning}"] if warning is not None else []
+    return found
+
+
+def stream_warnings(config: Config) -> list[str]:
+    """What keeps mappings from reading until somebody does something about it, a line for each."""
+    found = []
+    has_partner = is_installed() if config.partner is None else config.partner != NONE
+    for kind in _STREAM_TYPES:
+        for binding in config.bindings.get(kind, ()):
+            settings: Any = binding.settings
+            if settings.endpoint_url is not None or not settings.enabled:
+                continue
+            name = settings.stream_name
+            place = f"functions.{binding.function.name}: {kind} {name!r}"
+            if not has_partner:
+                found.append(f"{place} cannot be read: {_NO_PARTNER[config.partner is not None]}")
+            elif kind == "dynamodb" and name not in config.resources.tables:
+                found.append(f"{place} is read once a client has made it: no [tables.{name}] describes it")
     return found

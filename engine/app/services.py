@@ -32,6 +32,7 @@ from engine.services.lambda_api.durable.emulator import Emulator
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.lambda_api.service import LambdaApi
 from engine.services.logs.handler import LogsHandler
+from engine.services.partner.declared import declarations
 from engine.services.partner.service import Partner
 from engine.services.s3.service import SERVICE as S3
 from engine.services.s3.service import S3Service
@@ -84,7 +85,12 @@ class Services:
         self._host, self._registry = host, host.services
         self._buses: Any = None
         self._partner = Partner(
-            self._config.partner, host.account, engine.endpoint_url, spawn=spawn, say=engine.say
+            self._config.partner,
+            host.account,
+            engine.endpoint_url,
+            spawn=spawn,
+            say=engine.say,
+            declared=declarations(self._config.resources.streams, self._config.resources.tables),
         )
         self._sqs = self._add_sqs()
         self._s3 = self._add_s3()

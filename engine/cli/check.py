@@ -14,7 +14,7 @@ import click
 
 from engine.app.cpu_in_force import cpu_in_force
 from engine.app.executor_choice import choose, refuse_clashes, streaming_lines
-from engine.app.preflight import queue_warnings, serving_problems
+from engine.app.preflight import queue_warnings, serving_problems, stream_warnings
 from engine.app.python_choice import python_lines, with_pythons
 from engine.cli.options import make_importable, printable, python_option
 from engine.cli.template_options import TemplateCommand, template_options, values_of
@@ -46,7 +46,9 @@ def check(path: str, *, parameters: tuple[str, ...], python: str | None, as_json
         refuse_clashes(config.functions, Platform())
         if problems := serving_problems(config):
             raise ConfigError(tuple(problems))
-        config = dataclasses.replace(config, warnings=(*config.warnings, *queue_warnings(config)))
+        config = dataclasses.replace(
+            config, warnings=(*config.warnings, *queue_warnings(config), *stream_warnings(config))
+        )
     except ConfigError as error:
         if as_json:
             click.echo(json.dumps({"ok": False, "file": path, "problems": list(error.problems)}, indent=2))
@@ -106,6 +108,8 @@ def as_document(config: Config, path: str) -> dict[str, Any]:
         "buckets": _dumped(config.resources.buckets),
         "buses": _dumped(config.resources.buses),
         "rules": _dumped(config.resources.rules),
+        "streams": _dumped(config.resources.streams),
+        "tables": _dumped(config.resources.tables),
         "s3": s3,
         "warnings": list(config.warnings),
     }
@@ -191,6 +195,8 @@ def _print_notes(config: Config) -> None:
         ("buckets", resources.buckets),
         ("buses", resources.buses),
         ("rules", resources.rules),
+        ("streams", resources.streams),
+        ("tables", resources.tables),
     )
     for kind, tables in named:
         if tables:

@@ -196,9 +196,7 @@ def _of_partner(
         if kind == "kinesis":
             streams.setdefault(name, DataStreamSettings())
         elif name in tables and tables[name].stream is None:
-            problems.append(
-                Problem((*place, "table"), f"table {name!r} has no stream: its key stream says so")
-            )
+            problems.append(Problem((*place, "table"), f"table {name!r} has no stream (its key stream)"))
     return streams, tables
 
 

@@ -9,6 +9,7 @@ import pytest
 from engine.config import EngineSettings, FunctionSettings, load_config
 from engine.registry import names, resolve
 from engine.services.eventbridge.settings import BusSettings, RuleSettings, RuleTargetSettings
+from engine.services.partner.settings import DataStreamSettings, TableSettings
 from engine.services.s3.settings import BucketSettings, S3Settings
 from engine.services.sqs.settings import QueueSettings
 
@@ -19,6 +20,7 @@ SOURCES = PAGE.with_name("sources.md")
 SETTINGS = [
     *(resolve("source", kind).Settings for kind in names("source")),
     *(QueueSettings, BucketSettings, S3Settings, BusSettings, RuleSettings, RuleTargetSettings),
+    *(DataStreamSettings, TableSettings),
 ]
 
 

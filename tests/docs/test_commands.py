@@ -48,6 +48,8 @@ NOT_RUN = {
     "cd grafana": "for the one that follows",
     "cd watch": "for the one that follows",
     "docker compose up": "needs Docker",
+    "docker run -p 8000:8000 amazon/dynamodb-local": "as above",
+    "npx kinesis-local": "fetches kinesis-mock from npm",
     "engine agent 127.0.0.1:7800            # in another terminal; a second one with --name other": (
         "its port is fixed, and it has no end; tests/executors/cluster runs agents on free ports"
     ),

@@ -78,7 +78,7 @@ def _event(settings: Mapping[str, Any], key: str) -> Table:
         event["filters"] = filters
     at(settings, "DestinationConfig.OnFailure.Type")  # is in the destination's ARN, too
     for name in _NO_EFFECT:
-        settings.get(name)
+        plain(settings.get(name))
     return event
 
 

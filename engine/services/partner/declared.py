@@ -1,16 +1,24 @@
-"""The requests by which the partner gets the streams and tables of the configuration.
+"""Makes the streams and tables of the configuration in each partner that starts, before it answers anything.
 
 Source: Kinesis API reference, "CreateStream"; DynamoDB API reference, "CreateTable".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+import anyio
+import orjson
+
+from engine.protocols.http.client import HttpClientError, Response
 from engine.services.partner.settings import DataStreamSettings, TableSettings, key_of
 
 _DEFAULT_RETENTION_HOURS: Final = 24
+_WITHIN_S: Final = 10.0
+_LONGEST_REASON: Final = 300
+_THERE_ALREADY: Final = "ResourceInUseException"
+"""Of a stream or table of that name: it stays as it is."""
 _KINESIS: Final = ("kinesis", "Kinesis_20131202", "application/x-amz-json-1.1")
 _DYNAMODB: Final = ("dynamodb", "DynamoDB_20120810", "application/x-amz-json-1.0")
 
@@ -78,3 +86,53 @@ def _table(name: str, settings: TableSettings) -> dict[str, Any]:
     if settings.tags:
         members["Tags"] = [{"Key": key, "Value": value} for key, value in settings.tags.items()]
     return members
+
+
+class DeclaredResources:
+    """Makes them once for each start of the partner. What cannot be made is said, and the rest goes on."""
+
+    def __init__(self, declared: Iterable[Declaration], say: Callable[[str], None]) -> None:
+        self._declared, self._say = tuple(declared), say
+        self._start: int | None = None
+        self._made = anyio.Event()
+
+    async def make(self, start: int, send: Callable[[Declaration], Awaitable[Response]]) -> None:
+        """Return when all is made in the partner that was started as the number `start`.
+
+        Whoever comes first makes it; the others wait. It goes on if the first does not wait any more.
+        """
+        if not self._declared:
+            return
+        if self._start == start:
+            await self._made.wait()
+            return
+        self._start, self._made = start, anyio.Event()
+        made = self._made
+        try:
+            with anyio.move_on_after(_WITHIN_S, shield=True):
+                for one in self._declared:
+                    await self._make(one, send)
+        finally:
+            made.set()
+
+    async def _make(self, one: Declaration, send: Callable[[Declaration], Awaitable[Response]]) -> None:
+        try:
+            answer = await send(one)
+        except HttpClientError as error:
+            self._say(f"partner: {one.what} could not be made: {error}")
+            return
+        if answer.status != 200 and _THERE_ALREADY.encode() not in answer.body:
+            self._say(f"partner: {one.what} could not be made: {_reason(answer)}")
+
+
+def _reason(answer: Response) -> str:
+    """What the partner says is wrong, on one line."""
+    try:
+        document = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return f"it answered {answer.status}"
+    if not isinstance(document, dict):
+        return f"it answered {answer.status}"
+    code = str(document.get("__type", f"status {answer.status}")).rpartition("#")[2]
+    message = str(document.get("message") or document.get("Message") or "")
+    return " ".join(f"{code}: {message}".split())[:_LONGEST_REASON]

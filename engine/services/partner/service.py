@@ -7,16 +7,19 @@ own administrative paths, and never for Lambda, SQS and S3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import Final
 from urllib.parse import quote, urlsplit
+
+import orjson
 
 from engine.core.function import Account
 from engine.protocols.aws.router import UNSERVED, CredentialScope, Refuse
 from engine.protocols.http.client import MAX_ANSWER_BYTES, HttpClientError, HttpConnection, Response
 from engine.protocols.http.message import SERVER_HEADERS, Request, header_block
+from engine.services.partner.declared import Declaration, DeclaredResources
 from engine.services.partner.moto_process import MotoProcess, PartnerFailed
 
 MOTO: Final = "moto"
@@ -54,6 +57,7 @@ class Partner:
         *,
         spawn: Callable[..., object],
         say: Callable[[str], None],
+        declared: Iterable[Declaration] = (),
     ) -> None:
         """Nothing is started yet.
 
@@ -63,12 +67,14 @@ class Partner:
             endpoint_url: Of the engine's listener for AWS clients, for services inside moto.
             spawn: Starts a coroutine function with its arguments.
             say: Takes a line for whoever runs the engine.
+            declared: What is made in it before it answers anything else.
         """
         self._setting, self._account, self._endpoint_url = setting, account, endpoint_url
         self._spawn, self._say = spawn, say
         self._moto: MotoProcess | None = None
         self._lost = ""
         self.starts = 0
+        self._declared = DeclaredResources(declared, say)
 
     def handle(self, request: Request, scope: CredentialScope, refuse: Refuse) -> None:
         """Answer `request`, now or later; by `refuse` what nobody serves."""
@@ -133,12 +139,32 @@ class Partner:
         body: bytes,
         most_bytes: int = MAX_ANSWER_BYTES,
     ) -> Response:
-        opening = self._to_moto(service, most_bytes) if setting == MOTO else _to_server(setting, most_bytes)
-        connection = await opening
+        connection = await self._to(setting, service, most_bytes)
         try:
+            await self._declared.make(self.starts, partial(self._make, setting))
             return await connection.request(method, target, headers, body, timeout_s=_ANSWER_S)
         finally:
             connection.close()
+
+    async def _make(self, setting: str, one: Declaration) -> Response:
+        """The answer to a request by which something is made."""
+        headers = [
+            ("Content-Type", one.content_type),
+            ("X-Amz-Target", one.target),
+            ("Authorization", _authorization("test", self._account.region, one.service)),
+        ]
+        connection = await self._to(setting, one.service, MAX_ANSWER_BYTES)
+        try:
+            return await connection.request(
+                "POST", "/", headers, orjson.dumps(one.members), timeout_s=_CONNECT_S
+            )
+        finally:
+            connection.close()
+
+    async def _to(self, setting: str, service: str, most_bytes: int) -> HttpConnection:
+        if setting == MOTO:
+            return await self._to_moto(service, most_bytes)
+        return await _to_server(setting, most_bytes)
 
     async def _to_moto(self, service: str, most_bytes: int) -> HttpConnection:
         """A connection to moto, which is started, for `service`, if it does not run.
@@ -182,6 +208,12 @@ def _is_left_out(name: str) -> bool:
     return name in _HOP_BY_HOP or name.startswith("access-control-")
 
 
+def _authorization(key: str, region: str, service: str) -> str:
+    """A signature that nobody can check, with a credential scope that says where a request belongs."""
+    credential = f"{key}/20260101/{region}/{service}/aws4_request"
+    return f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"
+
+
 async def _to_server(url: str, most_bytes: int) -> HttpConnection:
     parts = urlsplit(url)
     return await HttpConnection.open(
@@ -201,8 +233,7 @@ def _passed_on(request: Request, scope: CredentialScope) -> list[tuple[str, str]
     if len(signatures) == 1 and signatures[0].partition(",")[0].endswith(own):
         return kept
     key = scope.account or "test"
-    credential = f"{key}/20260101/{scope.region or 'us-east-1'}/{scope.service}/aws4_request"
-    made = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"
+    made = _authorization(key, scope.region or "us-east-1", scope.service)
     return [
         *((name, value) for name, value in kept if name.lower() != "authorization"),
         ("Authorization", made),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import anyio
@@ -171,10 +171,7 @@ class LiveStreamMappings:
             group, sink = serving
             started = anyio.Event()
             group.start_soon(self._live, entry, sink, started)
-            await started.wait()
-            if entry.driver is not None:
-                with anyio.move_on_after(_OPENED_WITHIN_S):
-                    await entry.driver.positioned.wait()
+            await _positioned([(entry, started)])
         return entry
 
     def change(self, entry: StreamEntry, function: str, qualifier: str | None, settings: StreamEvent) -> None:
@@ -205,8 +202,10 @@ class LiveStreamMappings:
         try:
             async with anyio.create_task_group() as group:
                 self._serving[kind] = group, sink
-                for entry in self._of(kind):
-                    group.start_soon(self._live, entry, sink, anyio.Event())
+                begun = [(entry, anyio.Event()) for entry in self._of(kind)]
+                for entry, started in begun:
+                    group.start_soon(self._live, entry, sink, started)
+                await _positioned(begun)
                 task_status.started(None)
                 await stopping.wait()
                 del self._serving[kind]
@@ -284,6 +283,18 @@ class LiveStreamMappings:
         )
         driver.last_result = entry.result
         return driver
+
+
+async def _positioned(begun: Iterable[tuple[StreamEntry, anyio.Event]]) -> None:
+    """Return when it is known where each begins, or that it cannot be known yet; or within seconds.
+
+    What is put after that, `LATEST` gets.
+    """
+    with anyio.move_on_after(_OPENED_WITHIN_S):
+        for entry, started in begun:
+            await started.wait()
+            if entry.driver is not None:
+                await entry.driver.positioned.wait()
 
 
 def mappings_of(host: Host) -> LiveStreamMappings:

@@ -399,3 +399,23 @@ def test_a_countdown_yields_a_line_for_each_number(load, context):
     lines = list(load("countdown.handler")({"from": 2, "pause_s": 0}, context))
 
     assert ["2\n", "1\n", "lift-off\n"] == lines
+
+
+def click(data):
+    """A record of a Kinesis stream, as far as the handler looks at it."""
+    return {"eventSource": "aws:kinesis", "kinesis": {"data": base64.b64encode(data)}}
+
+
+def test_changes_and_clicks_are_printed(load, context, capsys):
+    """And what is no click fails the batch, which then comes again."""
+    change = {
+        "eventSource": "aws:dynamodb",
+        "eventName": "INSERT",
+        "dynamodb": {"Keys": {"id": {"S": "A-1"}}},
+    }
+    handler = load("streams.handler")
+    handler({"Records": [change, click(b'{"page": "/home"}')]}, context)
+
+    assert "INSERT A-1\nclick on /home\n" == capsys.readouterr().out
+    with pytest.raises(json.JSONDecodeError):
+        handler({"Records": [click(b"no JSON")]}, context)

@@ -149,6 +149,27 @@ def test_a_bucket_tells_a_handler_by_the_bus(buses):
     ] == list(event["detail"])
 
 
+def test_a_client_switches_a_bucket_on(buses):
+    """By its notification configuration; what is deleted is told, too."""
+    buses.rule(
+        "deleted", {"source": ["aws.s3"], "detail-type": ["Object Deleted"]}, Arn=ARN.format("sqs", "copies")
+    )
+    buses.s3.create_bucket(Bucket="switched")
+    buses.s3.put_bucket_notification_configuration(
+        Bucket="switched", NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    buses.s3.put_object(Bucket="switched", Key="k", Body=b"1")
+    buses.s3.delete_object(Bucket="switched", Key="k")
+    event, _ = buses.next_in("copies")
+
+    assert "switched" == event["detail"]["bucket"]["name"]
+    assert ("DeleteObject", "Permanently Deleted") == (
+        event["detail"]["reason"],
+        event["detail"]["deletion-type"],
+    )
+    assert {"key", "sequencer"} == event["detail"]["object"].keys()
+
+
 def test_a_destination_is_a_bus(buses):
     """What a function returned goes on as an event; the bus is made, since the function names it."""
     buses.rule("results", {"source": ["lambda"]}, "results", Arn=ARN.format("sqs", "copies"))

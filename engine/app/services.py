@@ -95,6 +95,9 @@ class Services:
         self._sqs = self._add_sqs()
         self._s3 = self._add_s3()
         self._add_topics()
+        self._functions = FunctionRegistry(
+            {function.name: function for function in self._config.functions}, self._host
+        )
         self._logs = self._add_logs()
         self._registry.add(
             stream_access(self._partner, engine.parts.senders, host.account, lambda: self._functions)
@@ -103,9 +106,6 @@ class Services:
         sources = self._make_sources(http)
         self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
         self._show_mappings(sources)
-        self._functions = FunctionRegistry(
-            {function.name: function for function in self._config.functions}, self._host
-        )
         self._control_plane = self._make_control_plane(package_store, sources)
         engine.parts.async_configs.read_from(self._invoke_config)
         engine.parts.recursion.read_from(self._allows_recursion)
@@ -207,7 +207,7 @@ class Services:
             self._host,
             output.function_log,
             output.logs_bytes,
-            LogSubscribers(engine, self._host, lambda: self.buses),
+            LogSubscribers(self._config.functions, self._functions, self._host, lambda: self.buses),
             engine.loop,
             engine.stats.keep_successes_of_all,
         )

@@ -58,6 +58,7 @@ LOGGED = {
         "logEvents": [{"timestamp": int(time.time() * 1000), "message": "hello"}],
     },
 }
+ENTRY = {"Source": "shop", "DetailType": "order.created", "Detail": '{"id":1}'}
 PUBLISHED_MESSAGE = (
     "Action=Publish&Version=2010-03-31&TopicArn=arn:aws:sns:us-east-1:000000000000:orders&Subject=s"
     "&Message=%7B%22id%22%3A1%7D&MessageAttributes.entry.1.Name=kind"
@@ -80,6 +81,8 @@ def functions():
     yield Function("sqs", handler="app.handler", events=({"type": "sqs", "queue": "orders"},))
     yield Function("s3", handler="app.handler", events=({"type": "s3", "bucket": "photos"},))
     yield Function("sns", handler="app.handler", events=({"type": "sns", "topic": "orders"},))
+    rule = {"type": "eventbridge", "pattern": {"source": ["shop"]}}
+    yield Function("eventbridge", handler="app.handler", events=(rule,))
     yield Function("logs", handler="app.handler", events=({"type": "logs", "group": "/shop/app"},))
     yield Function("asynchronous", handler="app.handler", on_success="lambda:destination")
     yield Function("destination", handler="app.handler")
@@ -111,6 +114,8 @@ async def test_factories_give_what_the_sources_deliver(tmp_path, monkeypatch):
         for operation, document in LOGGED.items():
             target = {"x-amz-target": f"Logs_20140328.{operation}", **JSON_1_1}
             sent.append((engine.addresses.aws, "POST", "/", json.dumps(document).encode(), target))
+        bus = {"x-amz-target": "AWSEvents.PutEvents", **JSON_1_1}
+        sent.append((engine.addresses.aws, "POST", "/", json.dumps({"Entries": [ENTRY]}).encode(), bus))
         sent.append((engine.addresses.aws, "POST", "/", PUBLISHED_MESSAGE.encode(), FORM))
         statuses = [await asyncio.to_thread(sends, *request) for request in sent]
         await engine.submit("asynchronous", {"id": 1})
@@ -122,18 +127,21 @@ async def test_factories_give_what_the_sources_deliver(tmp_path, monkeypatch):
         "sqs": events.sqs({"id": 1}, queue="orders"),
         "s3": events.s3("a b.png", bucket="photos", body=b"12345"),
         "sns": events.sns({"id": 1}, subject="s", attributes={"kind": "new"}, topic="orders", function="sns"),
+        "eventbridge": events.eventbridge({"id": 1}),
         "logs": events.logs("hello", group="/shop/app", stream="s"),
         "asynchronous": {"id": 1},
         "destination": events.destination({"id": 1}, result={"statusCode": 200}, function="asynchronous"),
     }
 
-    assert [200] * 8 == statuses
+    assert [200] * 9 == statuses
     for name, event in made.items():
         assert json.dumps(shape(delivered[name])) == json.dumps(shape(event)), name
     assert delivered["v2"]["pathParameters"] == made["v2"]["pathParameters"] == {"id": "a b"}
     assert delivered["v1"]["headers"]["content-type"] == made["v1"]["headers"]["content-type"]
     assert delivered["sqs"]["Records"][0]["body"] == made["sqs"]["Records"][0]["body"]
     assert delivered["s3"]["Records"][0]["s3"]["bucket"] == made["s3"]["Records"][0]["s3"]["bucket"]
+    for part in ("source", "detail-type", "detail", "account", "region", "resources"):
+        assert delivered["eventbridge"][part] == made["eventbridge"][part]
     for part in ("Subject", "Message", "MessageAttributes", "TopicArn", "SigningCertUrl"):
         assert delivered["sns"]["Records"][0]["Sns"][part] == made["sns"]["Records"][0]["Sns"][part]
     assert {**unpacked(delivered["logs"]), "logEvents": [], "subscriptionFilters": []} == {

@@ -1,6 +1,8 @@
 """Log groups to functions through a whole engine: by boto3, by configuration and by template."""
 
 import asyncio
+import io
+import zipfile
 
 import boto3
 import pytest
@@ -188,6 +190,40 @@ def test_what_cannot_be_subscribed_is_one_line(tmp_path, events, sentence):
 
     assert 1 == len(refused.value.problems)
     assert sentence in refused.value.problems[0]
+
+
+async def test_a_function_that_was_deleted_gets_nothing_more(app):
+    """What is dropped is counted, once: the filter is off then."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("app.py", "def handler(event, context): ...")
+    settings = {"region_name": "us-east-1", "aws_access_key_id": "k", "aws_secret_access_key": "s"}
+    async with Engine([Function("orders", handler="log_handlers.orders")], aws="127.0.0.1:0") as engine:
+        api = boto3.client("lambda", endpoint_url=engine.addresses.aws, **settings)
+
+        def subscribed_and_deleted():
+            arn = api.create_function(
+                FunctionName="gone",
+                Runtime="python3.11",
+                Role="arn:aws:iam::000000000000:role/r",
+                Handler="app.handler",
+                Code={"ZipFile": archive.getvalue()},
+            )["FunctionArn"]
+            subscription = {"filterName": "all", "filterPattern": "", "destinationArn": arn}
+            client(engine).create_log_group(logGroupName="/aws/lambda/orders")
+            client(engine).put_subscription_filter(logGroupName="/aws/lambda/orders", **subscription)
+            api.delete_function(FunctionName="gone")
+
+        await asyncio.to_thread(subscribed_and_deleted)
+        await engine.invoke("orders", {"n": 1})
+        counts = engine.stats.deliveries
+        async with asyncio.timeout(60):
+            while "logs" not in counts.ended:
+                await asyncio.sleep(0.02)
+        await engine.invoke("orders", {"n": 3})
+        await asyncio.to_thread(client(engine).filter_log_events, logGroupName="/aws/lambda/orders")
+
+    assert {"lambda": {"dropped": 1}} == counts.ended["logs"]
 
 
 async def test_a_function_that_is_not_there_is_told_when_the_engine_opens(app):

@@ -1,15 +1,19 @@
 """Deliveries under way: retries on one timer, dead letters, bounds and counters. On virtual time."""
 
 import asyncio
+from collections import Counter
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.core.delivery_counts import DeliveryCounts
 from engine.core.destinations import DeliveryError, DestinationRecord
 from engine.services.deliveries.deliveries import Deliveries
 from engine.services.deliveries.delivery import Delivery, port_of
 from engine.services.deliveries.retry_law import EVENTBRIDGE_LAW, SNS_HTTP_LAW, SNS_LAW
+from engine.testing import VirtualTimeLoop
 
 TARGET = "arn:aws:sqs:us-east-1:000000000000:q"
 DEAD = "arn:aws:sqs:us-east-1:000000000000:dead"
@@ -29,8 +33,9 @@ class Site:
 
     def take(self, _target, _record):
         self.tried_s.append(round(self.clock.now() - self.began_s, 3))
-        if self.errors:
-            raise self.errors.pop(0)
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
 
     def take_later(self, _delivery, done):
         self.tried_s.append(round(self.clock.now() - self.began_s, 3))
@@ -193,3 +198,45 @@ async def test_many_that_are_due_at_once_share_the_loop():
 
     assert 1 == timers
     assert {"retried": 1000, "delivered": 1000} == site.counts.ended["sns"]["sqs"]
+
+
+@given(
+    st.lists(st.sampled_from(["sqs", "http", "events"]), max_size=12),
+    st.lists(st.sampled_from([None, True, False]), max_size=40),
+    st.integers(0, 5),
+    st.floats(0, 3000),
+    st.booleans(),
+)
+def test_each_delivery_ends_exactly_once(kinds, errors, room, closed_after_s, is_letter_taken):
+    """Whatever its targets answer, how little room there is, and whenever the engine stops."""
+
+    async def scenario():
+        site = Site(max_waiting=room)
+        site.errors = [
+            None if temporary is None else DeliveryError(TARGET, "busy", "THROTTLING", temporary)
+            for temporary in errors
+        ]
+        site.dead_letter_queue_is_there = is_letter_taken
+        for kind in kinds:
+            site.deliver(kind, EVENTBRIDGE_LAW.limited(8, None))
+            await asyncio.sleep(1)
+        waited = site.deliveries.waiting
+        await asyncio.sleep(closed_after_s)
+        site.deliveries.close()
+        await asyncio.sleep(1)
+        return site, waited
+
+    loop = VirtualTimeLoop()
+    try:
+        site, waited = loop.run_until_complete(scenario())
+        timers = loop.timers()
+    finally:
+        loop.close()
+    ended = Counter()
+    for by_outcome in site.counts.ended.get("sns", {}).values():
+        ended.update(by_outcome)
+
+    assert len(kinds) == ended["delivered"] + ended["dead_letter"] + ended["dropped"]
+    assert len(site.letters) == ended["dead_letter"]
+    assert waited <= room
+    assert (0, 0, []) == (site.counts.waiting.get("sns", 0), site.counts.waiting_bytes, timers)

@@ -48,7 +48,7 @@ def members(shape, depth=0):
 async def test_any_request_is_answered(site, name):
     """A crash would be HTTP 500."""
 
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(members(MODEL.input_of(name)).filter(lambda one: isinstance(one, dict)))
     def answered(document):
         with suppress(ServiceError):

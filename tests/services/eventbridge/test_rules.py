@@ -1,6 +1,7 @@
 """Rules, targets, buses and tags: answers and errors as recorded on AWS."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from engine.core.destinations import DeliveryError
 from tests.services.eventbridge.conftest import ARNS, DEAD, FUNCTION, QUEUE
 
 VALIDATION = "ValidationException"
+VERDICTS = Path(__file__).parents[2] / "core" / "event_patterns" / "recorded_verdicts.jsonl"
 NOT_FOUND = "ResourceNotFoundException"
 LIMIT = ("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
 PLACE = '\n at [Source: (String)"{"s":[{"prefix":123}]}"; line: 1, column: 20]'
@@ -260,6 +262,21 @@ async def test_a_pattern_can_be_tried(site):
     assert {"Result": False} == site.ask("TestEventPattern", EventPattern='{"source":["x"]}', Event=event)
     assert "InvalidEventPatternException" == site.ask("TestEventPattern", EventPattern="[]", Event=event)[0]
     assert VALIDATION == site.ask("TestEventPattern", EventPattern='{"source":["x"]}', Event="1")[0]
+
+
+async def test_patterns_are_judged_as_recorded(site):
+    """Every verdict that TestEventPattern gave on AWS, against the detail of an event."""
+    told = []
+    for line in VERDICTS.read_text().splitlines():
+        verdict = json.loads(line)
+        pattern, event = json.dumps({"detail": verdict["p"]}), json.dumps({"detail": verdict["e"]})
+        answer = site.ask("TestEventPattern", EventPattern=pattern, Event=event)
+        reason = f"Event pattern is not valid. Reason: {verdict['r']}"
+        is_so = answer == {"Result": verdict["r"]}
+        if not is_so and not (isinstance(answer, tuple) and answer[1].startswith(reason)):
+            told.append((line, answer))
+
+    assert [] == told
 
 
 async def test_what_cannot_be_delivered_is_a_dead_letter(site):

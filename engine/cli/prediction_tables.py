@@ -41,6 +41,9 @@ def dollars(usd: Decimal) -> str:
     return f"${usd:.3g}"
 
 
+_TABLES: Final = ("durable", "stream")
+
+
 def count(value: float) -> str:
     """A count, with separators; small ones with what is behind the point."""
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
@@ -147,8 +150,8 @@ def method_line(prediction: Prediction) -> str:
 
 
 def more_rows(prediction: Prediction) -> list[tuple[str, str]]:
-    """Further facts of the method, by name; durable executions have a table of their own."""
-    others = ((name, value) for name, value in prediction.more.items() if name != "durable")
+    """Further facts of the method, by name; durable executions and streams have tables of their own."""
+    others = ((name, value) for name, value in prediction.more.items() if name not in _TABLES)
     return [(name.replace("_", " "), str(value)) for name, value in others]
 
 

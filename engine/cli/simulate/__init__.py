@@ -39,6 +39,7 @@ from engine.cli.simulate.nodes import NodesGiven, NodesResult, nodes_options
 from engine.cli.simulate.page import page
 from engine.cli.simulate.predictions import SimulatedRun, by_policy, predict
 from engine.cli.simulate.result import SimulationResult
+from engine.cli.simulate.streams import stream_of, stream_options
 from engine.cli.simulate.text import lines
 from engine.cli.simulate.workloads import Recipe, from_population, from_shape, from_trace
 from engine.cli.trace_options import init_law, trace_of, trace_options
@@ -50,7 +51,11 @@ from engine.model.queueing.objectives import Verdict, overall
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation.workload import Trigger, Workload
 from engine.model.traffic.shapes import parse_shape
+from engine.ports import Binding
 from engine.sources.replay.published import Invocations
+
+Bindings = Mapping[str, Sequence[Binding]]
+"""All events of a configuration, by their type."""
 
 _SQS_BATCH: Final = 10
 """Messages of one invocation where nothing is said: AWS's default."""
@@ -63,6 +68,11 @@ _NOT_DURABLE: Final = (
 
 _NOT_ON_NODES: Final = ("compare", "handler")
 """Options that do not go with `--nodes`."""
+
+_NOT_OF_STREAMS: Final = (
+    *("trace", "population", "sqs_batch", "backlog", "compare", "observed", "handler", "nodes", "durable"),
+)
+"""Options that do not go with `--stream`."""
 
 _SHARE: Final = number(0, 100)
 _LONG_S: Final = 3600.0
@@ -101,6 +111,7 @@ _MANY: Final = 1000
 @click.option("--sqs-batch", type=click.IntRange(1, 10_000), help="messages through a queue and its mapping")
 @send_batch_option
 @mapping_options
+@stream_options
 @durable_options
 @nodes_options
 @click.option("--method", type=click.Choice(["auto", "rules", "fast"]), default="auto", show_default=True)
@@ -140,7 +151,8 @@ def simulate(
     seen = None if observed is None else _figures(observed)
     objectives = objectives_of(options)
     durable = durable_of(context, options, *_NOT_DURABLE)
-    recipe, account = _recipe(context, options)
+    recipe, account, bindings = _recipe(context, options)
+    stream = stream_of(context, options, recipe.function, bindings, *_NOT_OF_STREAMS)
     book, free_tier, days = book_of(options)
     backlog = options["backlog"]
     if backlog is not None and options["sqs_batch"] is None:
@@ -165,6 +177,7 @@ def simulate(
         policy=policy_of(options),
         has_backlog=backlog is not None,
         durable=durable,
+        stream=stream,
         nodes=None if nodes is None else nodes.load,
         about_nodes=() if nodes is None else nodes.assumptions,
         **take(options, "method", "sqs_batch", "sqs_send_batch"),
@@ -226,13 +239,14 @@ def _refuse_unused(context: click.Context, options: dict[str, Any], observed: st
         refuse_unused(context, "a queue tries again by itself", "asynchronous")
 
 
-def _recipe(context: click.Context, options: dict[str, Any]) -> tuple[Recipe, Account]:
-    """How events are made, and the account they come to."""
+def _recipe(context: click.Context, options: dict[str, Any]) -> tuple[Recipe, Account, Bindings]:
+    """How events are made, the account they come to, and what is configured to bring them."""
     function, account, service, init = function_of(options)
     function = replace(function, **take(options, "environment_concurrency", "overflow"))
     configured: dict[str, Function] = {}
+    bindings: Bindings = {}
     if options["path"] is not None:
-        account, configured = _configured(options["path"])
+        account, configured, bindings = _configured(options["path"])
         if options["traffic"] is not None:  # it comes to the first
             function = next(iter(configured.values()), function)
     if options["handler"] is not None:
@@ -249,7 +263,7 @@ def _recipe(context: click.Context, options: dict[str, Any]) -> tuple[Recipe, Ac
         trigger=Trigger.ASYNCHRONOUS if options["asynchronous"] else Trigger.SYNCHRONOUS,
         rng=Random(options["seed"]),  # noqa: S311  # it simulates: the same seed, the same events
     )
-    return recipe, account
+    return recipe, account, bindings
 
 
 def _workloads(
@@ -276,12 +290,12 @@ def _workloads(
     return made.workloads, made.notes, made.vcpus
 
 
-def _configured(path: str) -> tuple[Account, dict[str, Function]]:
+def _configured(path: str) -> tuple[Account, dict[str, Function], Bindings]:
     try:
         config = load_config(path)
     except ConfigError as error:
         refuse(error.problems)
-    return config.account, {one.name: one for one in config.functions}
+    return config.account, {one.name: one for one in config.functions}, config.bindings
 
 
 def _live_function(context: click.Context, function: Function, options: dict[str, Any]) -> Function:

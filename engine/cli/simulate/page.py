@@ -6,6 +6,7 @@ from engine.cli.plan.page import ReportContent
 from engine.cli.plan.page import page as plan_page
 from engine.cli.prediction_tables import NotedTable, bill_rows, comparison_rows, count, durable_table, span
 from engine.cli.simulate.result import SimulationResult
+from engine.cli.simulate.streams import stream_sections, stream_table
 from engine.cli.simulate.text import BEST_POLICIES, function_rows, policy_rows
 from engine.report import charts
 
@@ -19,6 +20,9 @@ def page(result: SimulationResult) -> str:
     sections: dict[str, str] = {}
     if not (executions := durable_table(first)).is_empty:
         tables["Durable executions"] = executions
+    if not (records := stream_table(first)).is_empty:
+        tables["Records of the stream"] = records
+        sections.update(stream_sections(first))
     if len(result.predictions) > 1:
         tables["Functions"] = NotedTable(function_rows(result))
     if result.days is not None:

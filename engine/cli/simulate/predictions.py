@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from engine.cli.durable_options import DurableWorkload, with_executions
 from engine.cli.model_options import refuse
+from engine.cli.simulate.streams import StreamWorkload, with_stream
 from engine.core.function import Account, Function
 from engine.core.late_dataclass import dataclass
 from engine.core.scaling.pollers import ProvisionedPollers, SqsPollers
@@ -22,6 +23,7 @@ from engine.model.simulation.run_statistics import FunctionObservation
 from engine.model.simulation.simulated_executions import DurableLoad
 from engine.model.simulation.simulated_mapping import QueueLoad
 from engine.model.simulation.simulated_nodes import NodesLoad, NodesObservation
+from engine.model.simulation.simulated_stream import StreamLoad
 from engine.model.simulation.simulator import Overload, Simulation
 from engine.model.simulation.workload import ColdStartRule, Trigger, Workload
 
@@ -51,6 +53,7 @@ class SimulatedRun:
         policy: Decides the concurrent batches of the queue's mapping.
         has_backlog: Messages wait at second 0: the answer says when they are drained.
         durable: What the executions do that each arrival starts; None: an arrival is an invocation.
+        stream: The stream whose records the arrivals are; None: there is none.
         nodes: What environments are placed on; None: there is room for any number.
         about_nodes: What that takes for granted, a sentence each.
     """
@@ -64,6 +67,7 @@ class SimulatedRun:
     policy: Pollers = field(default_factory=SqsPollers)
     has_backlog: bool = False
     durable: DurableWorkload | None = None
+    stream: StreamWorkload | None = None
     nodes: NodesLoad | None = None
     about_nodes: tuple[str, ...] = ()
 
@@ -87,13 +91,15 @@ def predict(workloads: Sequence[Workload], run: SimulatedRun) -> Simulated:
     reason = fast_simulator.unsuited(workloads[0]) if len(workloads) == 1 else "there are several functions"
     if run.sqs_batch is not None:
         reason = "events come through a queue"
+    if run.stream is not None:
+        reason = "events come through a stream"
     if run.durable is not None:
         reason = "they are durable executions"
     if run.nodes is not None:
         reason = "environments are placed on nodes, of which it knows nothing"
     if run.method == "fast" and reason is not None:
         refuse([f"--method fast: {reason}: the live rules are needed"])
-    if workloads[0].trigger is Trigger.ASYNCHRONOUS or run.sqs_batch is not None:
+    if workloads[0].trigger is Trigger.ASYNCHRONOUS or run.sqs_batch is not None or run.stream is not None:
         # Only synchronous requests are counted against the rate for each unit of concurrency.
         run = replace(run, account=replace(run.account, requests_per_concurrency=0))
     fast = run.method == "fast" or (run.method == "auto" and requests > _RULES_UP_TO and reason is None)
@@ -147,6 +153,10 @@ def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartR
     durables: dict[str, DurableLoad] = {}
     if run.durable is not None:
         durables, workloads = _executions(workloads, run.durable, run.seed)
+    streams: dict[str, StreamLoad] = {}
+    if run.stream is not None:
+        streams = {one.function.name: run.stream.load(one) for one in workloads}
+        workloads = [replace(one, at_s=[], service_s=[], endings=[]) for one in workloads]
     simulation = Simulation(
         workloads,
         run.account,
@@ -154,6 +164,7 @@ def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartR
         sample_every_s=max(last_s / _SAMPLES, 1.0) if run.horizon_s == math.inf else run.horizon_s / _SAMPLES,
         queues=queues,
         durables=durables,
+        streams=streams,
         cold_start=rule,
         nodes=run.nodes,
     )
@@ -189,6 +200,8 @@ def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartR
     if run.durable is not None:
         summary = summary_of(simulation.durables[0], observed.horizon_s)
         predictions = [_with_executions(predictions[0], summary, observed.horizon_s)]
+    if run.stream is not None:
+        predictions = [with_stream(predictions[0], run.stream, simulation.streams[0].summary())]
     return Simulated(predictions, observed.nodes)
 
 

@@ -23,6 +23,7 @@ from engine.cli.prediction_tables import (
     time_rows,
 )
 from engine.cli.simulate.result import SimulationResult
+from engine.cli.simulate.streams import stream_table
 from engine.model.queueing.prediction import Prediction
 from engine.report.tables import text_table
 
@@ -38,7 +39,9 @@ def lines(result: SimulationResult) -> list[str]:
         shown += [*text_table(fact_rows(first), text_columns=2), "", *text_table(time_rows(first))]
         shown += [f"{name}: {value}" for name, value in more_rows(first)]
         executions = durable_table(first)
-        shown += [] if executions.is_empty else ["", *text_table(executions.rows, text_columns=2)]
+        stream = stream_table(first)
+        for table in (executions, stream):
+            shown += [] if table.is_empty else ["", *text_table(table.rows, text_columns=2)]
     else:
         shown += text_table(function_rows(result))
     shown += ["", f"this run of {span(result.horizon_s)}", *text_table(bill_rows(result.run_bill))]

@@ -29,6 +29,7 @@ SQS_BATCH: Final = 10
 """Messages of one call, at most: a larger batch takes several."""
 
 _SQS_CHUNK_BYTES: Final = 64 * 1024
+_KINESIS_UNIT_BYTES: Final = 25 * 1024
 _HTTP_API_CHUNK_BYTES: Final = 512 * 1024
 _EDGE_UNIT_MB: Final = 128
 
@@ -189,6 +190,14 @@ def sqs_calls(calls: int) -> Usage:
 def idle_polling(pollers: int, days: int, wait_s: int = 20) -> Usage:
     """Receives that Lambda's pollers make of an empty queue; they are billed."""
     return {"sqs.standard": Decimal(pollers * days * DAY_S // wait_s)}
+
+
+def kinesis_stream(shards: int, records: int, record_bytes: int, open_s: float) -> Usage:
+    """A stream of provisioned shards that is open for `open_s` seconds; a put counts once for each 25 KB."""
+    with exactly():
+        units = records * max(1, -(-record_bytes // _KINESIS_UNIT_BYTES))
+        hours = shards * Decimal(repr(float(open_s))) / 3600
+        return {"kinesis.shards": hours, "kinesis.put": Decimal(units)}
 
 
 def http_api(requests: int, request_bytes: int = 0) -> Usage:

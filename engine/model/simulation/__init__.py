@@ -6,5 +6,6 @@
 - `run_statistics`: `Observation` and `FunctionObservation` are what both return.
 - `policies`: `compare` runs one workload under every scaling and keep-alive policy.
 - `simulated_mapping`: `QueueLoad` puts a queue and its mapping before a function.
+- `simulated_stream`: `StreamLoad` puts a stream and its mapping before a function.
 - `durable_program`: `parse_program` reads what durable executions do; `simulated_executions` plays them.
 """

@@ -55,12 +55,15 @@ class _SimulatedBatch:
     refusals: int = 0
 
 
-class _Function(Protocol):
+class MappedFunction(Protocol):
+    """What a mapping needs of a simulated function."""
+
     on_attempt_end: Callable[[float, int, bool], None] | None
     on_refused: Callable[[float, int], None] | None
     hold_s: list[float]
 
-    def add(self, now_s: float, service_s: float, ending: int = 0) -> None: ...
+    def add(self, now_s: float, service_s: float, ending: int = 0) -> None:
+        """Invoke it once more."""
 
 
 class SimulatedMapping:
@@ -76,7 +79,7 @@ class SimulatedMapping:
             never.
     """
 
-    def __init__(self, simulated: _Function, load: QueueLoad, at: Schedule) -> None:
+    def __init__(self, simulated: MappedFunction, load: QueueLoad, at: Schedule) -> None:
         self.simulated, self._load, self._at = simulated, load, at
         simulated.on_attempt_end = self._attempt_ended
         simulated.on_refused = self._refused

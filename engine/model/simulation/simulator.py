@@ -25,6 +25,7 @@ from engine.model.simulation.simulated_executions import DurableLoad, SimulatedE
 from engine.model.simulation.simulated_function import Log, SimulatedFunction
 from engine.model.simulation.simulated_mapping import QueueLoad, SimulatedMapping
 from engine.model.simulation.simulated_nodes import NodesLoad, SimulatedNodes
+from engine.model.simulation.simulated_stream import SimulatedStream, StreamLoad
 from engine.model.simulation.workload import ColdStartRule, Workload
 
 _MAX_DRAIN_S: Final = 8 * 3600.0
@@ -52,6 +53,7 @@ class Simulation:
             function wait for one.
         keep_alives: Policies by function name that say how long an idle environment lives.
         queues: Messages by function name that reach it through a mapping.
+        streams: Records by function name that reach it through a mapping.
         durables: Executions by function name whose invocations it gets.
         cold_start: Where an event runs that found no environment free.
         nodes: What environments are placed on; None: there is room for any number.
@@ -69,6 +71,7 @@ class Simulation:
         keep_alives: Mapping[str, KeepAlive] | None = None,
         queues: Mapping[str, QueueLoad] | None = None,
         durables: Mapping[str, DurableLoad] | None = None,
+        streams: Mapping[str, StreamLoad] | None = None,
         cold_start: ColdStartRule = ColdStartRule.FIRST_FREE,
         nodes: NodesLoad | None = None,
         log: Log | None = None,
@@ -76,7 +79,7 @@ class Simulation:
         account = account or Account()
         self._agenda: list[tuple[float, int, TimedCallback, int, int]] = []
         self._order = count()
-        self._last_arrival_s = _last(workloads, queues or {}, durables or {})
+        self._last_arrival_s = _last(workloads, queues or {}, durables or {}, streams or {})
         self._horizon_s = self._last_arrival_s if horizon_s is None else horizon_s
         dedicated = sum(_dedicated(one.function) for one in workloads)
         self.pool = Pool(account.concurrency_limit - dedicated)
@@ -105,6 +108,11 @@ class Simulation:
             for simulated in self.functions
             if simulated.function.name in (queues or {})
         ]
+        self.streams = [
+            SimulatedStream(simulated, (streams or {})[simulated.function.name], self.at)
+            for simulated in self.functions
+            if simulated.function.name in (streams or {})
+        ]
         self.durables = [
             SimulatedExecutions(simulated, (durables or {})[simulated.function.name], self.at)
             for simulated in self.functions
@@ -129,6 +137,8 @@ class Simulation:
             simulated.open(0.0)
         for mapping in self.mappings:
             mapping.open(0.0)
+        for stream in self.streams:
+            stream.open(0.0)
         for executions in self.durables:
             executions.open(0.0)
         if self._sample_every_s:
@@ -188,7 +198,7 @@ class Simulation:
     def _at_work(self) -> bool:
         if any(one.has_work for one in self.durables) or any(one.has_work for one in self.mappings):
             return True
-        return any(one.has_work for one in self.functions)
+        return any(one.has_work for one in self.streams) or any(one.has_work for one in self.functions)
 
     # ---------------------------------------------------------------- the account
 
@@ -220,11 +230,15 @@ def _dedicated(function: Function) -> int:
 
 
 def _last(
-    workloads: Sequence[Workload], queues: Mapping[str, QueueLoad], durables: Mapping[str, DurableLoad]
+    workloads: Sequence[Workload],
+    queues: Mapping[str, QueueLoad],
+    durables: Mapping[str, DurableLoad],
+    streams: Mapping[str, StreamLoad],
 ) -> float:
     arrivals = [one.at_s for one in workloads]
     arrivals += [one.at_s for one in queues.values()]
     arrivals += [one.at_s for one in durables.values()]
+    arrivals += [one.at_s for one in streams.values()]
     return max((at_s[-1] for at_s in arrivals if len(at_s)), default=0.0)
 
 

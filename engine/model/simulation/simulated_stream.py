@@ -1,0 +1,334 @@
+"""A stream in front of a simulated function: its records, and the mapping that makes invocations of them.
+
+What is read, invoked with, tried again and given up is decided by `core.streams`, as live. Reads follow the
+limits of Kinesis: five calls a second of a shard, and 2 MB a second.
+
+Source: Kinesis Data Streams Developer Guide, "Quotas and limits".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from bisect import bisect_right
+from collections.abc import Sequence, Set
+from operator import attrgetter
+from random import Random
+from typing import Any, Final
+
+from engine.core.late_dataclass import dataclass
+from engine.core.streams.commands import (
+    BatchResult,
+    InvokeBatch,
+    ListShards,
+    ReadShard,
+    ResultKind,
+    StreamBatch,
+    StreamCommand,
+)
+from engine.core.streams.poller import StreamPoller
+from engine.core.streams.records import ShardInfo, StreamPage, StreamRecord
+from engine.core.streams.settings import StreamSettings
+from engine.model.simulation.run_statistics import Times, times_of
+from engine.model.simulation.schedule import Schedule
+from engine.model.simulation.simulated_mapping import MappedFunction
+from engine.model.simulation.workload import AttemptEnding
+
+_READ_EVERY_S: Final = 0.2
+_READ_BYTES_PER_S: Final = 2_000_000
+FOLLOWED_S: Final = 600.0
+"""How long after the last record came what is not done with is followed, while nothing runs."""
+_SAMPLES: Final = 300
+_OLD_S: Final = 5.0
+_GROWN: Final = 1.5
+"""A mapping is behind whose oldest record grows by half, and is older than these seconds."""
+_SPREAD: Final = 2_654_435_761  # of keys over shards: Knuth's multiplicative hash
+_FAILED: Final = BatchResult(ResultKind.FAILED)
+_REFUSED: Final = BatchResult(ResultKind.THROTTLED)
+_GOOD: Final = BatchResult(ResultKind.SUCCEEDED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLoad:
+    """Records of one stream, and the mapping that delivers them.
+
+    Attributes:
+        at_s: When records are put, ascending seconds.
+        keys: The key of each, a number.
+        batch_s: How long the invocation with the n-th batch takes (over again when there are more).
+        endings: How it ends, likewise; empty = all succeed.
+        poison: Places of records with which no invocation succeeds; with `report_batch_item_failures` the
+            function names the first of them.
+        shards: Open shards; keys are spread over them.
+        record_bytes: What each adds to the event.
+        settings: Of the mapping.
+        has_read_limits: Whether reads are limited as those of Kinesis are.
+    """
+
+    at_s: Sequence[float]
+    keys: Sequence[int]
+    batch_s: Sequence[float]
+    settings: StreamSettings
+    endings: Sequence[int] = ()
+    poison: Set[int] = frozenset()
+    shards: int = 1
+    record_bytes: int = 1_000
+    has_read_limits: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSummary:
+    """What became of the records.
+
+    Attributes:
+        records: Put until the end of observation.
+        counts: The kernel's counters, by name.
+        waiting: Records that were not done with at the end.
+        oldest_age_s: Age of the oldest of them in the last sample, 0 = there are none.
+        half_age_s, age_s: Age of the oldest record not done with, when half of the time that records come
+            was over, and when all of it was.
+        iterator_age: Age of the last record of each batch when its invocation ended.
+        record_age: Of each record that succeeded, from put to done.
+        peak_concurrency: Most batches with the function at once.
+        most_blocked: Most sub-shards that were blocked at once.
+        blocked_share: Of the time, something was blocked.
+        samples: `at_s`, and at each the age of the oldest record that is not done with, records that wait,
+            sub-shards that are blocked, batches with the function.
+    """
+
+    records: int
+    counts: dict[str, int]
+    waiting: int
+    oldest_age_s: float
+    half_age_s: float
+    age_s: float
+    iterator_age: Times
+    record_age: Times
+    peak_concurrency: int
+    most_blocked: int
+    blocked_share: float
+    samples: dict[str, list[float]]
+
+    @property
+    def dropped(self) -> int:
+        """Records given up."""
+        return self.counts["exhausted"] + self.counts["expired"]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether records are not done with at the end, or their oldest grew older while they came."""
+        return self.waiting > 0 or self.age_s > max(_OLD_S, _GROWN * self.half_age_s)
+
+    def document(self) -> dict[str, Any]:
+        """As JSON values."""
+        batches = self.counts["batches"]
+        return {
+            "records": self.records,
+            **{name: self.counts[name] for name in ("succeeded", "exhausted", "expired")},
+            "waiting": self.waiting,
+            **{name: self.counts[name] for name in ("batches", "bisects", "partial_failures", "throttles")},
+            "records_each": round(self.counts["delivered"] / batches, 6) if batches else 0.0,
+            "reads": self.counts["reads"],
+            "iterator_age": self.iterator_age.document(),
+            "record_age": self.record_age.document(),
+            "peak_concurrency": self.peak_concurrency,
+            "blocked": {"peak": self.most_blocked, "share_of_time": round(self.blocked_share, 6)},
+            "oldest_age_at_the_end_s": round(self.oldest_age_s, 6),
+            "is_behind": self.is_behind,
+        }
+
+
+class SimulatedStream:
+    """A stream and its mapping during a run.
+
+    Attributes:
+        poller: The rules.
+        invoked: When the function was invoked, and with how many records.
+    """
+
+    def __init__(self, simulated: MappedFunction, load: StreamLoad, at: Schedule) -> None:
+        self.simulated, self._load, self._at = simulated, load, at
+        simulated.on_attempt_end = self._attempt_ended
+        simulated.on_refused = self._refused
+        self.poller = StreamPoller(load.settings)
+        self._shards: list[list[StreamRecord]] = [[] for _ in range(load.shards)]
+        self._cursors = [0] * load.shards
+        for place, (at_s, key) in enumerate(zip(load.at_s, load.keys, strict=True)):
+            record = StreamRecord(place + 1, str(place + 1), str(key), at_s, load.record_bytes, place)
+            self._shards[(key * _SPREAD % 2**32) * load.shards >> 32].append(record)
+        self._requests: list[ReadShard | None] = [None] * load.shards
+        self._next_read_s = [0.0] * load.shards
+        self._running: dict[int, StreamBatch] = {}
+        self.invoked: list[tuple[float, int]] = []
+        self._delivered = 0
+        self._now_s = 0.0
+        self._due_s = math.inf
+        self._last_s = load.at_s[-1] if len(load.at_s) else 0.0
+        self._sample_every_s = max(1.0, self._last_s / _SAMPLES)
+        self._iterator_ages_s: list[float] = []
+        self._record_ages_s: list[float] = []
+        self._peak = self._most_blocked = 0
+        self._samples: dict[str, list[float]] = {
+            name: [] for name in ("at_s", "oldest_age_s", "waiting", "blocked", "in_flight")
+        }
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a record is not done with, and still followed."""
+        if self._running:
+            return True
+        return self._open_records > 0 and self._now_s < self._last_s + FOLLOWED_S
+
+    @property
+    def _open_records(self) -> int:
+        counts = self.poller.counts
+        return len(self._load.at_s) - counts.succeeded - counts.dropped - counts.filtered
+
+    def open(self, now_s: float) -> None:
+        """The mapping is enabled."""
+        self._obey(now_s, self.poller.open(now_s))
+        self._sample(now_s, 0, 0)
+
+    def summary(self) -> StreamSummary:
+        """What became of the records until now."""
+        counts = self.poller.counts
+        names = [name for name in counts.__slots__ if name != "iterator_age_s"]
+        blocked = self._samples["blocked"]
+        return StreamSummary(
+            records=len(self._load.at_s),
+            counts={**{name: getattr(counts, name) for name in names}, "delivered": self._delivered},
+            waiting=self._open_records,
+            oldest_age_s=self._samples["oldest_age_s"][-1] if self._open_records else 0.0,
+            half_age_s=self._age_at(self._last_s / 2),
+            age_s=self._age_at(self._last_s),
+            iterator_age=times_of(list(self._iterator_ages_s)),
+            record_age=times_of(list(self._record_ages_s)),
+            peak_concurrency=self._peak,
+            most_blocked=self._most_blocked,
+            blocked_share=sum(map(bool, blocked)) / len(blocked) if blocked else 0.0,
+            samples=self._samples,
+        )
+
+    def _age_at(self, at_s: float) -> float:
+        """Age of the oldest record at the sample before."""
+        place = bisect_right(self._samples["at_s"], at_s)
+        return self._samples["oldest_age_s"][place - 1] if place else 0.0
+
+    # ---------------------------------------------------------------- obeying the kernel
+
+    def _obey(self, now_s: float, commands: Sequence[StreamCommand]) -> None:
+        self._now_s = now_s
+        for command in commands:
+            match command:
+                case ListShards():
+                    self._at(now_s, self._list)
+                case ReadShard(shard_id=shard_id, not_before_s=not_before_s):
+                    number = int(shard_id)
+                    self._requests[number] = command
+                    self._at(max(now_s, not_before_s, self._next_read_s[number]), self._read, number)
+                case InvokeBatch(batch=batch):
+                    self._invoke(now_s, batch)
+        due_s = self.poller.next_due_s
+        if due_s is not None and due_s < self._due_s:
+            self._due_s = due_s
+            self._at(max(now_s, due_s), self._due)
+
+    def _list(self, now_s: float, _a: int, _b: int) -> None:
+        shards = [ShardInfo(str(number)) for number in range(self._load.shards)]
+        self._obey(now_s, self.poller.shards_listed(now_s, shards))
+
+    def _read(self, now_s: float, number: int, _b: int) -> None:
+        request = self._requests[number]
+        if request is None:
+            return
+        records, start = self._shards[number], self._cursors[number]
+        end = _arrived(records, now_s, start, min(len(records), start + request.limit))
+        self._cursors[number] = end
+        page = records[start:end]
+        if self._load.has_read_limits:
+            size_bytes = len(page) * self._load.record_bytes
+            self._next_read_s[number] = now_s + max(_READ_EVERY_S, size_bytes / _READ_BYTES_PER_S)
+        has_more = end < len(records) and records[end].arrived_s <= now_s
+        answer = StreamPage(page, end, (), 1.0 if has_more else 0.0)
+        self._obey(now_s, self.poller.read(now_s, request, answer))
+
+    def _due(self, now_s: float, _a: int, _b: int) -> None:
+        self._due_s = math.inf
+        self._obey(now_s, self.poller.due(now_s))
+
+    def _invoke(self, now_s: float, batch: StreamBatch) -> None:
+        load, number = self._load, len(self.invoked)
+        self.invoked.append((now_s, len(batch.records)))
+        item = len(self.simulated.hold_s)
+        self._running[item] = batch
+        self._peak = max(self._peak, len(self._running))
+        ending = load.endings[number % len(load.endings)] if load.endings else 0
+        if not load.settings.report_batch_item_failures and self._poisoned(batch) is not None:
+            ending = ending or AttemptEnding.ERROR
+        self.simulated.add(now_s, load.batch_s[number % len(load.batch_s)], ending)
+
+    def _poisoned(self, batch: StreamBatch) -> StreamRecord | None:
+        poison = self._load.poison
+        if not poison:
+            return None
+        return next((record for record in batch.records if record.payload in poison), None)
+
+    # ---------------------------------------------------------------- what the function did
+
+    def _attempt_ended(self, now_s: float, item: int, well: bool, /) -> None:  # noqa: FBT001  # as `on_attempt_end` takes it
+        self._at(now_s, self._end, item, well)  # not within the moment in which the invocation ended
+
+    def _refused(self, now_s: float, item: int, /) -> None:
+        self._at(now_s, self._throttle, item)
+
+    def _end(self, now_s: float, item: int, well: int) -> None:
+        batch = self._running.pop(item)
+        records = batch.records  # which a part of them replaces
+        self._delivered += len(records)
+        if records:
+            self._iterator_ages_s.append(now_s - records[-1].arrived_s)
+        before = self.poller.counts.succeeded
+        commands = self.poller.ended(now_s, batch, self._result(batch) if well else _FAILED)
+        done = self.poller.counts.succeeded - before
+        self._record_ages_s.extend(now_s - record.arrived_s for record in records[:done])
+        self._obey(now_s, commands)
+
+    def _throttle(self, now_s: float, item: int, _b: int) -> None:
+        self._obey(now_s, self.poller.ended(now_s, self._running.pop(item), _REFUSED))
+
+    def _result(self, batch: StreamBatch) -> BatchResult:
+        """What the function answers, that ended well."""
+        answer: dict[str, Any] = {}
+        poisoned = self._poisoned(batch)
+        if poisoned is not None:
+            answer["batchItemFailures"] = [{"itemIdentifier": poisoned.sequence_number}]
+        if batch.window is not None:
+            answer["state"] = {}
+        return BatchResult(ResultKind.SUCCEEDED, json.dumps(answer).encode()) if answer else _GOOD
+
+    def _sample(self, now_s: float, _a: int, _b: int) -> None:
+        """Write down what waits. What is in the stream and was not read yet counts as well."""
+        report = self.poller.report(now_s)
+        self._now_s = now_s
+        oldest_age_s, unread = report.oldest_age_s, 0
+        for records, cursor in zip(self._shards, self._cursors, strict=True):
+            arrived = _arrived(records, now_s, cursor, len(records))
+            unread += arrived - cursor
+            if arrived > cursor:
+                oldest_age_s = max(oldest_age_s, now_s - records[cursor].arrived_s)
+        self._most_blocked = max(self._most_blocked, report.blocked)
+        levels = (now_s, oldest_age_s, report.waiting + unread, report.blocked, report.in_flight)
+        for name, level in zip(self._samples, levels, strict=True):
+            self._samples[name].append(level)
+        if now_s < self._last_s + FOLLOWED_S and (self.has_work or now_s < self._last_s):
+            self._at(now_s + self._sample_every_s, self._sample)
+
+
+def _arrived(records: Sequence[StreamRecord], now_s: float, low: int, high: int) -> int:
+    """How many of the records up to `high` are there; the first `low` are."""
+    return bisect_right(records, now_s, low, high, key=attrgetter("arrived_s"))
+
+
+def keys_of(count: int, keys: int, draw: Random) -> list[int]:
+    """The keys of `count` records, each of `keys` as likely."""
+    return [draw.randrange(keys) for _ in range(count)]

@@ -65,6 +65,16 @@ maximum_retry_attempts = 0
 on_failure = "s3:kept"
 poll_interval_s = 0.05
 
+[functions.loud]
+handler = "app.refuse"
+environment = {{ EAR = "{ear}" }}
+[[functions.loud.events]]
+type = "kinesis"
+stream = "fragile"
+maximum_retry_attempts = 0
+on_failure = "sns:troubles"
+poll_interval_s = 0.05
+
 [functions.brief]
 handler = "app.tell"
 environment = {{ EAR = "{ear}" }}
@@ -77,6 +87,9 @@ poll_interval_s = 0.05
 [functions.late]
 handler = "app.tell"
 environment = {{ EAR = "{ear}" }}
+
+[topics.troubles]
+subscriptions = [{{ queue = "troubled" }}]
 
 [tables.orders]
 partition_key = "id"
@@ -240,10 +253,10 @@ def test_records_of_a_stream_reach_the_handler_in_order(shop):
     assert 2 == len(shards)
 
 
-def test_what_was_given_up_is_told_to_a_queue_and_to_a_bucket(shop):
+def test_what_was_given_up_is_told_to_a_queue_a_bucket_and_a_topic(shop):
     """After one more try, and after none; the records behind it are delivered."""
     put(shop, "fragile", "poison")
-    record = message(shop, "lost")
+    record, notification = message(shop, "lost"), message(shop, "troubled")
     kept = until(lambda: shop.s3.list_objects_v2(Bucket="kept").get("Contents"))
     body = json.loads(shop.s3.get_object(Bucket="kept", Key=kept[0]["Key"])["Body"].read())
     put(shop, "fragile", "fine")
@@ -255,6 +268,8 @@ def test_what_was_given_up_is_told_to_a_queue_and_to_a_bucket(shop):
         record["KinesisBatchInfo"]["batchSize"],
     )
     assert ["poison"] == data(json.loads(body["payload"])["Records"])
+    assert record["KinesisBatchInfo"] == json.loads(notification["Message"])["KinesisBatchInfo"]
+    assert "Subject" not in notification
     assert 1 == body["requestContext"]["approximateInvokeCount"]
     assert ["poison", "poison", "fine"] == data(shop.ear.hear("strict", 3))
     assert ["poison", "fine"] == data(shop.ear.hear("keep", 2))

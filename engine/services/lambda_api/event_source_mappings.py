@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.packages.records import MappingRecord
+from engine.packages.records import LATEST, MappingRecord
 from engine.ports import QueueMappings, StreamMappings
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import Answer, Document, operation
@@ -112,7 +112,7 @@ class EventSourceMappings:
     def list_all(self, call: Call) -> Document:
         """ListEventSourceMappings: of a source, of a function, or all."""
         arn, function = call.parameters.get("EventSourceArn"), call.parameters.get("FunctionName")
-        address = addressed(function, None, self._registry.account) if function else None
+        address = self._address(function) if function else None
         entries = {
             mapping.uuid: (kind, mapping)
             for kind in self._kinds.values()
@@ -149,11 +149,18 @@ class EventSourceMappings:
 
     def _function(self, text: str) -> Addressed:
         """The function that the mapping runs. Raises ServiceError if there is no such one."""
-        address = addressed(text, None, self._registry.account)
+        address = self._address(text)
         try:
             self._registry.find(address)
         except ServiceError:
             raise invalid_parameter("Function does not exist") from None
+        return address
+
+    def _address(self, text: str) -> Addressed:
+        """What a caller names. As recorded, `$LATEST` of a full ARN is dropped; else a qualifier is kept."""
+        address = addressed(text, None, self._registry.account)
+        if text.startswith("arn:") and address.qualifier == LATEST:
+            return address._replace(qualifier=None)
         return address
 
     # --- members

@@ -139,6 +139,37 @@ def test_every_member_is_kept_and_shown_and_becomes_a_setting(bench):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("hello", "hello"),
+        (f"{ARN}function:hello:$LATEST", "hello"),
+        ("123456789012:function:hello:$LATEST", "hello:$LATEST"),
+    ],
+)
+def test_the_qualifier_of_a_function_is_shown_as_recorded(bench, name, shown):
+    """`$LATEST` is dropped of a full ARN, and kept of a partial one."""
+    assert f"{ARN}function:{shown}" == create(bench, FunctionName=name).document["FunctionArn"]
+
+
+def test_documents_have_the_shape_of_the_model(aws):
+    """That of boto3's: what is shown, and its types."""
+    aws.bench.streams.streams = {STREAM}
+    made = aws.create_event_source_mapping(
+        FunctionName="hello",
+        EventSourceArn=STREAM,
+        StartingPosition="AT_TIMESTAMP",
+        StartingPositionTimestamp=1_500_000_000,
+        **EVERY,
+    )
+    changed = aws.update_event_source_mapping(UUID=made["UUID"], ParallelizationFactor=2)
+    found = aws.get_event_source_mapping(UUID=made["UUID"])
+
+    assert (1_500_000_000, "Creating") == (made["StartingPositionTimestamp"].timestamp(), made["State"])
+    assert ("Updating", 2) == (changed["State"], changed["ParallelizationFactor"])
+    assert {**changed, "State": "Enabled"} == found
+
+
 def test_a_consumer_is_served_as_its_stream(bench):
     """And shown as the consumer."""
     document = create(bench, EventSourceArn=CONSUMER).document

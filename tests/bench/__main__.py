@@ -91,6 +91,7 @@ SCRIPTS = {
         ("sqs_load", "--boto3"), ("send", "receive_delete", "signed", "at_least", "load_average", "boto3")
     ),
     "mapping": Script(("mapping_drain",), ("messages", "per_s", "per_cpu_s")),
+    "streams": Script(("streams_live",), ("records", "per_s", "per_cpu_s", "slowest_of_bound")),
     "load_limits": Script(("load_limits",), ("what", "cases", "wrong", "took_s", "load_average")),
     "model_speed": Script(
         ("model_speed",),

@@ -54,11 +54,22 @@ class StreamPoller:
         is_gone: Whether the stream was not there when it was looked for.
     """
 
-    def __init__(self, settings: StreamSettings, checkpoints: Iterable[ShardCheckpoint] = ()) -> None:
-        """`checkpoints`: those of an earlier poller of the mapping; none = `starting_position` counts."""
+    def __init__(
+        self,
+        settings: StreamSettings,
+        checkpoints: Iterable[ShardCheckpoint] = (),
+        counts: StreamCounts | None = None,
+    ) -> None:
+        """Paused.
+
+        Args:
+            settings: Of the mapping.
+            checkpoints: Those of an earlier poller of the mapping; none = `starting_position` counts.
+            counts: Of that poller, to be gone on with.
+        """
         self._settings = settings
         self._lineage = Lineage(settings, checkpoints)
-        self.counts = StreamCounts()
+        self.counts = counts or StreamCounts()
         self.is_paused = True
         self.is_gone = False
         self._batches = StreamBatches(settings, self.counts)

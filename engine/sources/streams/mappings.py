@@ -261,8 +261,7 @@ class LiveStreamMappings:
 
     def _driver(self, entry: StreamEntry, sink: Sink) -> StreamDriver:
         host, settings = self._host, entry.settings
-        poller = StreamPoller(kernel_settings(settings, entry.client), entry.checkpoints)
-        poller.counts = entry.counts
+        poller = StreamPoller(kernel_settings(settings, entry.client), entry.checkpoints, entry.counts)
         plan = StreamPlan(
             function=entry.function,
             qualifier=entry.qualifier,

@@ -208,7 +208,6 @@ async def test_trouble_is_said_once_and_so_is_its_end(make_stream_site):
 
 async def test_an_old_iterator_is_renewed_and_trimmed_records_are_skipped(make_stream_site):
     """It goes on with the oldest that is left, and says so."""
-    release = anyio.Event()
     async with make_stream_site(
         lambda run: Act(takes_s=400.0) if run.data == ["slow"] else None,
         batch_size=1,
@@ -224,8 +223,7 @@ async def test_an_old_iterator_is_renewed_and_trimmed_records_are_skipped(make_s
 
         assert [] == before
         assert ["slow", "3", "4"] == site.data
-        assert ["trimmed" in line for line in site.said] == [True]
-        release.set()
+        assert [True] == ["trimmed" in line for line in site.said]
 
 
 async def test_a_stream_made_anew_is_read_from_its_beginning(make_stream_site):
@@ -242,8 +240,9 @@ async def test_a_stream_made_anew_is_read_from_its_beginning(make_stream_site):
         await anyio.sleep(5)
 
         assert ["old", "new-1", "new-2"] == [site.data[0], *sorted(site.data[1:])]
-        assert ["not there" in site.said[0], "there again" in site.said[1]] == [True, True]
         assert 2 == len(site.said)
+        assert "not there" in site.said[0]
+        assert "there again" in site.said[1]
 
 
 async def test_a_disabled_mapping_goes_on_where_it_was(make_stream_site):

@@ -171,8 +171,9 @@ async def test_a_problem_is_shown_until_a_batch_succeeds(make_stream_site, failu
     """AWS's words."""
     outcomes = [failure, None]
     async with make_stream_site(lambda _: outcomes.pop(0)) as site:
+        await anyio.sleep(0.5)  # it has been read once
         site.put("x")
-        await anyio.sleep(0.1)
+        await anyio.sleep(0.6)
         first = site.entry.last_result
         await anyio.sleep(1)
 

@@ -102,6 +102,7 @@ class StreamSite:
             group = await opening.enter_async_context(anyio.create_task_group())
             opening.callback(self.stopping.set)
             await group.start(source.serve, self.engine.sink, self.stopping)
+            await anyio.sleep(0.5)  # the first read is over; the next comes in half a second
             self.began_s = self.clock.now()
             self._open = opening.pop_all()
         return self

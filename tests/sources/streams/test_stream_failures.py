@@ -171,7 +171,6 @@ async def test_a_problem_is_shown_until_a_batch_succeeds(make_stream_site, failu
     """AWS's words."""
     outcomes = [failure, None]
     async with make_stream_site(lambda _: outcomes.pop(0)) as site:
-        await anyio.sleep(0.5)  # it has been read once
         site.put("x")
         await anyio.sleep(0.6)
         first = site.entry.last_result
@@ -250,7 +249,7 @@ async def test_a_disabled_mapping_goes_on_where_it_was(make_stream_site):
     """What runs ends; nothing is skipped or repeated."""
     async with make_stream_site(lambda _: Act(takes_s=1.5), batch_size=1) as site:
         site.put("a", "b", "c", key="k")
-        await anyio.sleep(2)
+        await anyio.sleep(2.5)
         site.mappings.change(site.entry, "work", None, settings_of(site, enabled=False, batch_size=1))
         await anyio.sleep(30)
         at_rest = list(site.data)
@@ -267,7 +266,7 @@ async def test_a_disabled_mapping_goes_on_where_it_was(make_stream_site):
 async def test_a_mapping_that_is_closed_reads_no_more(make_stream_site):
     """And is not found any more."""
     async with make_stream_site() as site:
-        await anyio.sleep(1.5)
+        await anyio.sleep(1)
         entry = site.entry
         site.mappings.close(entry)
         site.put("x")

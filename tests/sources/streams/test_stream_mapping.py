@@ -48,7 +48,7 @@ async def test_the_event_is_awss(make_stream_site):
 async def test_an_idle_stream_is_read_once_a_second(make_stream_site):
     """AWS's rate; with more to read the next read follows at once."""
     async with make_stream_site() as site:
-        await anyio.sleep(0.5)
+        await anyio.sleep(0.2)
         before = site.stream.reads
         await anyio.sleep(60)
         idle = site.stream.reads - before

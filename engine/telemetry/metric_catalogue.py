@@ -380,12 +380,12 @@ CATALOGUE: Final = (
     # Topics and event buses: nothing of it is there before the first delivery
     Metric(
         "engine_bus_deliveries_total", "counter", ("service", "target", "outcome"),
-        "Deliveries of topics and event buses, by what became of them; retried counts attempts.",
+        "Deliveries of topics, buses and log subscriptions, by what became of them; retried counts attempts.",
         of_engine=lambda s: s.deliveries.ended,
     ),
     Metric(
         "engine_bus_deliveries_waiting", "gauge", ("service",),
-        "Deliveries of topics and event buses that wait for another attempt.",
+        "Deliveries of topics, buses and log subscriptions that wait for another attempt.",
         of_engine=lambda s: s.deliveries.waiting,
     ),
     # Durable executions

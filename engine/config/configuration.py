@@ -290,13 +290,14 @@ def _tables(
 
 
 def _with_catch_all(tables: dict[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """One function without events: every route goes to it."""
+    """One function without events: every route goes to it, and is streamed if the function streams."""
     if len(tables) != 1:
         return tables
     [(name, table)] = tables.items()
     if table.get("events", []) not in ([], ()):
         return tables
-    return {name: {**table, "events": [dict(CATCH_ALL)]}}
+    streams = {} if table.get("streaming") is None else {"response_stream": True}
+    return {name: {**table, "events": [{**CATCH_ALL, **streams}]}}
 
 
 class _Files:

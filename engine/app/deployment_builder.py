@@ -219,6 +219,7 @@ class DeploymentBuilder:
             on_capacity_released=parts.dispatcher.on_capacity_released,
             meter=parts.stats,
             inits=inits,
+            limits_bandwidth=parts.config.stream_bandwidth == "lambda",
         )
 
     def _executor(

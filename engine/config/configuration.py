@@ -77,6 +77,7 @@ class Config:
         console: Whether the admin listener gives logs and takes actions: auto, full or numbers.
         init_concurrency: Inits that may compute at a time, or None: as many as there are cores.
         cpu: Whose CPU the environments of functions have that do not say.
+        stream_bandwidth: `lambda`: of a streamed response, 2 MB/s beyond 6 MB.
         hosts: Further names that clients call the listeners by.
         allowed_origins: Origins of web pages that may use all listeners.
         cluster: Where agents connect to, and whether functions run on nodes that do not say otherwise.
@@ -100,6 +101,7 @@ class Config:
     debug: bool = False
     init_concurrency: int | None = None
     cpu: CpuLaw = "host"
+    stream_bandwidth: Literal["unlimited", "lambda"] = "unlimited"
     hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     reload_patterns: tuple[str, ...] = ()
@@ -211,6 +213,7 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
         monthly_budget_usd=engine.monthly_budget_usd,
         init_concurrency=engine.init_concurrency,
         cpu=engine.cpu,
+        stream_bandwidth=engine.stream_bandwidth,
         reload_patterns=engine.reload_patterns,
         console=engine.console,
         warnings=(*origin.warnings, *_warnings(engine, functions, of_events, origin), *notes),

@@ -273,6 +273,7 @@ class EngineSettings(SettingsTable):
         init_concurrency: Environments of all functions that may initialise, and compute, at a time, 1 or
             more; absent = as many as there are cores for this process.
         cpu: `host`, or `lambda`: environments on process have the share of a CPU that Lambda gives them.
+        stream_bandwidth: `unlimited`, or `lambda`: what functions stream goes out as fast as on Lambda.
         log_format: text, json or off.
         logs_mb: Megabytes of memory for CloudWatch Logs, which AWS clients read at `aws`; 0 = there are none.
         durable_mb: Megabytes of memory for durable executions that have ended, 1 or more; beyond it the
@@ -308,6 +309,7 @@ class EngineSettings(SettingsTable):
     purge_pause_s: Seconds = _ACCOUNT.purge_pause_s
     init_concurrency: Annotated[int, Bounds(ge=1)] | None = None
     cpu: CpuLaw = "host"
+    stream_bandwidth: Literal["unlimited", "lambda"] = "unlimited"
     log_format: Literal["text", "json", "off"] = "text"
     logs_mb: Count = 16
     durable_mb: Annotated[int, Bounds(ge=1)] = 256

@@ -176,8 +176,7 @@ class HttpConnection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(BadAnswer(f"{self._server} answered what is not HTTP/1.1: {error}"))
             return
-        if len(self._body) > self._max_answer_bytes:
-            self._fail(BadAnswer(f"{self._server} answered more than {self._max_answer_bytes} bytes"))
+        self._check_size()
         if self._method == "HEAD" and self._head_complete:  # the parser waits for a body that never comes
             self.on_message_complete()
             self._new_parser()
@@ -228,7 +227,12 @@ class HttpConnection(asyncio.Protocol):
         self._body = bytearray()
         self._head_complete = self._until_end = False
 
+    def _check_size(self) -> None:
+        if len(self._body) > self._max_answer_bytes:
+            self._fail(BadAnswer(f"{self._server} answered more than {self._max_answer_bytes} bytes"))
+
     def _deliver(self) -> None:
+        self._check_size()
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(Response(self._status, self._headers, bytes(self._body)))
         self._headers, self._body = [], bytearray()

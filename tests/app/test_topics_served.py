@@ -383,6 +383,20 @@ def test_what_becomes_of_asynchronous_events_goes_to_topics(sns, sqs, served, ea
     assert "Subject" not in found["failures"]
 
 
+def test_a_rule_of_an_event_bus_publishes_what_its_target_gets(sns, sqs, served):
+    """The event, or what the target makes of it, is the message; there is no subject."""
+    events = served.client("events")
+    arn = sns.create_topic(Name="ruled")["TopicArn"]
+    url, _ = queue_of(sns, sqs, arn, "ruled")
+    events.put_rule(Name="ruled", EventPattern='{"source":["shop"]}')
+    events.put_targets(Rule="ruled", Targets=[{"Id": "1", "Arn": arn, "InputPath": "$.detail"}])
+    events.put_events(Entries=[{"Source": "shop", "DetailType": "order", "Detail": '{"n":1}'}])
+    [message] = received(sqs, url)
+    document = json.loads(message["Body"])
+
+    assert ('{"n":1}', False) == (document["Message"], "Subject" in document)
+
+
 # ---------------------------------------------------------------- answers
 
 

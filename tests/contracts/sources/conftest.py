@@ -8,19 +8,25 @@ import sys
 import types
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from zlib import crc32
 
 import anyio
 import pytest
 
+from engine.app.bus_targets import FunctionPort
+from engine.core.delivery_counts import DeliveryCounts
 from engine.core.destinations import DestinationRecord
 from engine.core.function import Account, Function
 from engine.core.outcome import Outcome, Status
 from engine.core.rate import Rate
 from engine.ports import Binding, Host, ServiceRegistry
 from engine.registry import resolve
+from engine.services.deliveries.deliveries import Deliveries
+from engine.services.eventbridge.service import EventBridgeService
 from engine.services.partner.service import Partner
 from engine.services.s3.service import S3Service
+from engine.services.sns.service import SnsService
 from engine.services.sqs.service import SqsService
 from engine.sources.streams.clients import StreamAccess
 from engine.sources.streams.scripted import ScriptedStream
@@ -288,6 +294,60 @@ class S3Play(Play):
             self.s3.put_record("arn:aws:s3:::photos", DestinationRecord(body=b"x"))
 
 
+class BusPlay(Play):
+    """What is delivered comes by the service, which the source only tells whom to deliver to."""
+
+    waits = False
+
+    def prepare(self):
+        ports = {"lambda": FunctionPort(self.sink, self.host)}
+        clock = self.host.clock
+        self.deliveries = Deliveries(self.loop, clock, Random(1), ports, None, DeliveryCounts())
+        self.service = self.services.add(self.make_service())
+
+    async def close(self):
+        self.deliveries.close()
+        await super().close()
+
+
+class SnsPlay(BusPlay):
+    """Messages to a topic."""
+
+    kind = "sns"
+
+    def make_service(self):
+        return SnsService(self.host, self.deliveries.deliver, None)
+
+    def settings(self):
+        return {"topic": "t"}
+
+    async def offer(self, count):
+        for _ in range(count):
+            self.service.send(self.service.topics.arn("t"), DestinationRecord(body=b"hello"))
+
+
+class EventBridgePlay(BusPlay):
+    """Events on the bus `default`."""
+
+    kind = "eventbridge"
+
+    def make_service(self):
+        host = self.host
+        return EventBridgeService(self.loop, host.clock, host.account, host.new_request_id, self.deliveries)
+
+    def settings(self):
+        return {"pattern": {"source": ["shop"]}}
+
+    async def offer(self, count):
+        for _ in range(count):
+            entry = {"Source": "shop", "DetailType": "order", "Detail": "{}"}
+            self.service.perform("PutEvents", {"Entries": [entry]})
+
+    async def close(self):
+        self.service.close()
+        await super().close()
+
+
 class SchedulePlay(Play):
     """Minutes that pass."""
 
@@ -356,6 +416,8 @@ PLAYS = [
     KinesisPlay,
     DynamodbPlay,
     S3Play,
+    SnsPlay,
+    EventBridgePlay,
     SchedulePlay,
     ReplayPlay,
     ScriptedPlay,

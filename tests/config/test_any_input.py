@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from engine.config import EngineSettings, FunctionSettings, load_config
 from engine.config.configuration import Config, DocumentOrigin, build
 from engine.config.templates.event_sources import BUCKET_KEYS, EVENT_KEYS, EVENTS, QUEUE_KEYS
-from engine.config.templates.names import BUCKET, QUEUE
+from engine.config.templates.names import BUCKET, DATA_STREAM, QUEUE, TABLE_TYPES
 from engine.config.templates.sam import READERS
 from engine.errors import ConfigError
+from engine.services.partner.settings import DataStreamSettings, TableSettings
 from engine.services.s3.settings import BucketSettings, S3Settings
 from engine.services.sqs.settings import QueueSettings
 
@@ -44,7 +45,10 @@ VALUES = st.recursive(
 )
 TABLES = st.dictionaries(KEYS | st.text(max_size=5), VALUES, max_size=6)
 TABLE_NAMES = st.text(max_size=5) | st.sampled_from(["jobs", "jobs.fifo", "photos"])
-RESOURCE_KEYS = [*QueueSettings.model_fields, *BucketSettings.model_fields, *S3Settings.model_fields]
+RESOURCE_KEYS = [
+    *(*QueueSettings.model_fields, *BucketSettings.model_fields, *S3Settings.model_fields),
+    *(*DataStreamSettings.model_fields, *TableSettings.model_fields),
+]
 RESOURCES = st.dictionaries(st.sampled_from(RESOURCE_KEYS), VALUES, max_size=4)
 DOCUMENTS = st.fixed_dictionaries(
     {},
@@ -54,6 +58,8 @@ DOCUMENTS = st.fixed_dictionaries(
         | VALUES,
         "queues": st.dictionaries(TABLE_NAMES, RESOURCES | VALUES, max_size=3) | VALUES,
         "buckets": st.dictionaries(TABLE_NAMES, RESOURCES | VALUES, max_size=3) | VALUES,
+        "streams": st.dictionaries(TABLE_NAMES, RESOURCES | VALUES, max_size=3) | VALUES,
+        "tables": st.dictionaries(TABLE_NAMES, RESOURCES | VALUES, max_size=3) | VALUES,
         "s3": RESOURCES | VALUES,
         "more": VALUES,
     },
@@ -152,10 +158,16 @@ ANY_RESOURCE = st.fixed_dictionaries(
         "Condition": PARTS,
     },
 )
+KEY_PARTS = st.dictionaries(
+    st.sampled_from(["AttributeName", "AttributeType", "IndexName", "KeySchema", "KeyType", "Name", "Type"]),
+    PARTS,
+    max_size=3,
+)
 SOURCE_PROPERTIES = st.dictionaries(
     st.sampled_from([path.partition(".")[0] for path in (*QUEUE_KEYS.values(), *BUCKET_KEYS.values())])
-    | st.sampled_from(["QueueName", "BucketName", "FifoQueue"]),
-    PARTS,
+    | st.sampled_from(["QueueName", "BucketName", "FifoQueue", "ShardCount", "StreamModeDetails"])
+    | st.sampled_from(["AttributeDefinitions", "GlobalSecondaryIndexes", "KeySchema", "PrimaryKey", "Name"]),
+    PARTS | st.lists(KEY_PARTS, max_size=2) | KEY_PARTS,
     max_size=5,
 )
 PROPERTIES = st.dictionaries(
@@ -194,7 +206,10 @@ TEMPLATES = st.fixed_dictionaries(
                 "M": ANY_RESOURCE,
                 "N": ANY_RESOURCE,
                 "Q": st.fixed_dictionaries(
-                    {"Type": st.sampled_from([QUEUE, BUCKET]), "Properties": SOURCE_PROPERTIES}
+                    {
+                        "Type": st.sampled_from([QUEUE, BUCKET, DATA_STREAM, *TABLE_TYPES]),
+                        "Properties": SOURCE_PROPERTIES,
+                    }
                 ),
             },
         )

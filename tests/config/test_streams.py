@@ -11,6 +11,7 @@ FUNCTION = """
 handler = "handlers.hello.handler"
 [[functions.f.events]]
 """
+TABLE = 'type = "kinesis"\nstream = "s"\n[tables.abc]\npartition_key = "k"\n'
 UNREAD = 'cannot be read: partner = "none": say where it is by endpoint_url'
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
@@ -202,6 +203,10 @@ def test_what_is_wrong_with_a_stream_is_named_by_its_property(template, wrong, l
             "tables.ab: the name must be 3 to 255",
         ),
         ('type = "kinesis"\nstream = "s"\n[tables.abc]', "tables.abc.partition_key: is required"),
+        (f"{TABLE}create_table = {{ AttributeDefinitions = 1 }}", "tables.abc.create_table: "),
+        (f"{TABLE}create_table = {{ AttributeDefinitions = [1] }}", "tables.abc.create_table: "),
+        (f'{TABLE}create_table = {{ TableName = "x" }}', "tables.abc.create_table: "),
+        (f'{TABLE}sort_key = ""', "tables.abc.sort_key: "),
         (
             'type = "dynamodb"\ntable = "abc"\n[tables.abc]\npartition_key = "k"',
             "functions.f.events[0].table: table 'abc' has no stream",

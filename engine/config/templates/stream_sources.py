@@ -91,25 +91,33 @@ def stream_table(properties: Mapping[str, Any]) -> Table:
 
 
 def table_table(properties: Mapping[str, Any]) -> Table:
-    """`[tables.NAME]`, of either type."""
+    """`[tables.NAME]`, of either type. A key without a name is left out."""
     table = tags_of(properties)
     if "KeySchema" not in properties:
         key = properties.get("PrimaryKey", {})
-        kind = _SIMPLE_TYPES.get(at(key, "Type") or "String", "S")
-        return {"partition_key": f"{at(key, 'Name') or 'id'}:{kind}", **table}
+        kind = _SIMPLE_TYPES.get(_text(key, "Type"), "S")
+        return {"partition_key": f"{_text(key, 'Name') or 'id'}:{kind}", **table}
     attributes = items(properties.get("AttributeDefinitions"))
-    kinds = {at(one, "AttributeName"): at(one, "AttributeType") for one in attributes}
+    kinds = {_text(one, "AttributeName"): _text(one, "AttributeType") for one in attributes}
     for one in items(properties["KeySchema"]):
-        key, name = "sort_key" if at(one, "KeyType") == "RANGE" else "partition_key", at(one, "AttributeName")
-        table[key] = f"{name}:{kinds.get(name, 'S')}"
+        name = _text(one, "AttributeName")
+        if name:
+            ours = "sort_key" if _text(one, "KeyType") == "RANGE" else "partition_key"
+            table[ours] = f"{name}:{kinds.get(name, 'S')}"
     view = at(properties, "StreamSpecification.StreamViewType")
     if view is not None:
-        table["stream"] = view
+        table["stream"] = plain(view)
     _leave_throughput(properties)
     indexes = {kind: _indexes(items(properties[kind])) for kind in _INDEXES if kind in properties}
     if indexes:
         table["create_table"] = {"AttributeDefinitions": plain(attributes), **indexes}
     return table
+
+
+def _text(table: Any, key: str) -> str:
+    """What stands there, as text; empty if it is no scalar."""
+    found = at(table, key)
+    return str(found) if isinstance(found, str | int) else ""
 
 
 def _indexes(indexes: list[Any]) -> list[Any]:

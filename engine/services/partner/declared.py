@@ -12,7 +12,7 @@ import anyio
 import orjson
 
 from engine.protocols.http.client import HttpClientError, Response
-from engine.services.partner.settings import DataStreamSettings, TableSettings, key_of
+from engine.services.partner.settings import ATTRIBUTES, DataStreamSettings, TableSettings, key_of
 
 _DEFAULT_RETENTION_HOURS: Final = 24
 _WITHIN_S: Final = 10.0
@@ -69,7 +69,7 @@ def _table(name: str, settings: TableSettings) -> dict[str, Any]:
     """Members of CreateTable. Those of `create_table` count, and its attributes come to those of the keys."""
     keys = [key_of(key) for key in (settings.partition_key, settings.sort_key) if key is not None]
     own = [{"AttributeName": key, "AttributeType": kind} for key, kind in keys]
-    others = settings.create_table.get("AttributeDefinitions", [])
+    others = settings.create_table.get(ATTRIBUTES, [])
     known = {key for key, _ in keys}
     members: dict[str, Any] = {
         "TableName": name,
@@ -79,7 +79,7 @@ def _table(name: str, settings: TableSettings) -> dict[str, Any]:
         ],
         "BillingMode": "PAY_PER_REQUEST",
         **settings.create_table,
-        "AttributeDefinitions": [*own, *(one for one in others if one.get("AttributeName") not in known)],
+        ATTRIBUTES: [*own, *(one for one in others if one.get("AttributeName") not in known)],
     }
     if settings.stream is not None:
         members["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": settings.stream}

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal
 
+import orjson
+
 from engine.core.table import SettingsTable, fresh
 from engine.core.table_rules import Bounds, Check
 
 STREAM_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{1,128}", re.ASCII)
 TABLE_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]{3,255}", re.ASCII)
+ATTRIBUTES: Final = "AttributeDefinitions"
 _MOST_SHARDS: Final = 10_000
 _LONGEST_NAME: Final = 255
 _TYPES: Final = ("S", "N", "B")
@@ -45,6 +48,20 @@ def _key(text: str) -> str:
     return text
 
 
+def _members(members: dict[str, Any]) -> dict[str, Any]:
+    """Members of CreateTable, of which only those are looked at that others are put beside."""
+    if "TableName" in members:
+        raise ValueError("TableName is the name of the table [tables.NAME]")
+    attributes = members.get(ATTRIBUTES, [])
+    if not isinstance(attributes, list) or not all(isinstance(one, dict) for one in attributes):
+        raise ValueError(f"{ATTRIBUTES} is a list of tables (AWS)")
+    try:
+        orjson.dumps(members)
+    except TypeError as error:
+        raise ValueError(f"it has no JSON form: {error}") from None
+    return members
+
+
 class TableSettings(SettingsTable):
     """`[tables.NAME]`: a DynamoDB table.
 
@@ -59,5 +76,5 @@ class TableSettings(SettingsTable):
     partition_key: Annotated[str, Check(_key)]
     sort_key: Annotated[str, Check(_key)] | None = None
     stream: Literal["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"] | None = None
-    create_table: dict[str, Any] = fresh(dict)
+    create_table: Annotated[dict[str, Any], Check(_members)] = fresh(dict)
     tags: dict[str, str] = fresh(dict)

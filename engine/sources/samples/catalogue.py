@@ -6,20 +6,25 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from engine.services.s3.notification_rules import EVENTS
-from engine.sources.samples.common import text_of
-from engine.sources.samples.destinations import dead_letter, destination
-from engine.sources.samples.eventbridge import eventbridge
 from engine.sources.samples.fields import SampleField
-from engine.sources.samples.http import alb, http_v1, http_v2
-from engine.sources.samples.logs import logs
-from engine.sources.samples.s3 import s3, s3_eventbridge
-from engine.sources.samples.schedule import schedule
-from engine.sources.samples.sns import sns
-from engine.sources.samples.sqs import SqsMessage, sqs
-from engine.sources.samples.streams import dynamodb, kinesis
-
-Values = Callable[[int], dict[str, Any]]
-"""The values of all fields for a record, by its place in the event from 0."""
+from engine.sources.samples.making import (
+    Values,
+    make_alb,
+    make_dead_letter,
+    make_destination,
+    make_dynamodb,
+    make_eventbridge,
+    make_function_url,
+    make_http_v1,
+    make_http_v2,
+    make_kinesis,
+    make_logs,
+    make_s3,
+    make_s3_eventbridge,
+    make_schedule,
+    make_sns,
+    make_sqs,
+)
 
 _BODY: Final = {"message": "hello"}
 
@@ -41,8 +46,6 @@ class SampleSource(NamedTuple):
     make: Callable[[Values, float, str], Any]
 
 
-# ---------------------------------------------------------------- HTTP
-
 _REQUEST: Final = (
     SampleField("method", "GET", "GET, POST, ..."),
     SampleField("path", "/", "of the URL, decoded"),
@@ -55,88 +58,9 @@ _STAGE: Final = SampleField("stage", None, "of the API")
 _VARIABLES: Final = SampleField("stage_variables", {}, "of the stage", "object")
 
 
-def _sent(values: dict[str, Any]) -> dict[str, Any]:
-    """What of the fields of a request is an argument as it is."""
-    query, headers = _texts(values.pop("query")), _texts(values.pop("headers"))
-    body = values.pop("body")
-    method = values.pop("method").upper()
-    del values["time"]
-    return {
-        **values,
-        "method": method,
-        "query": query,
-        "headers": headers,
-        "body": b"" if body is None else body,
-    }
-
-
-def _texts(pairs: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Names and values; a list is several values."""
-    found: list[tuple[str, str]] = []
-    for name, value in pairs.items():
-        found += [(name, str(one)) for one in (value if isinstance(value, list) else [value])]
-    return found
-
-
-def _http_v2(values: Values, at_s: float, salt: str) -> Any:
-    sent = _sent(values(0))
-    if sent["route"] is None:
-        sent["route"] = f"{sent['method']} {sent['path']}"
-    return http_v2(**sent, at_s=at_s, salt=salt)
-
-
-def _function_url(values: Values, at_s: float, salt: str) -> Any:
-    return http_v2(**_sent(values(0)), at_s=at_s, salt=salt)
-
-
-def _http_v1(values: Values, at_s: float, salt: str) -> Any:
-    return http_v1(**_sent(values(0)), at_s=at_s, salt=salt)
-
-
-def _alb(values: Values, at_s: float, salt: str) -> Any:
-    return alb(**_sent(values(0)), at_s=at_s, salt=salt)
-
-
-# ---------------------------------------------------------------- queues and buckets
-
-
-def _sqs(values: Values, at_s: float, salt: str) -> Any:
-    messages = [_message(values(place)) for place in range(values(0)["records"])]
-    return sqs(*messages, queue=values(0)["queue"], at_s=at_s, salt=salt)
-
-
-def _message(values: dict[str, Any]) -> SqsMessage:
-    group = values["group"] or ("group" if values["queue"].endswith(".fifo") else None)
-    return SqsMessage(
-        body=values["body"],
-        attributes=values["attributes"],
-        group_id=group,
-        deduplication_id=values["deduplication"],
-        receive_count=values["receives"],
-    )
-
-
 _HAPPENINGS: Final = tuple(
     f"{family}:{kind}" if kind else family for family, kinds in EVENTS.items() for kind in kinds or ("",)
 )
-
-
-def _object(values: dict[str, Any]) -> dict[str, Any]:
-    return {**{name: values[name] for name in ("key", "bucket", "event")}, "version_id": values["version"]}
-
-
-def _s3(values: Values, at_s: float, salt: str) -> Any:
-    given = values(0)
-    return s3(**_object(given), body=_content(given), at_s=at_s, salt=salt)
-
-
-def _s3_eventbridge(values: Values, at_s: float, salt: str) -> Any:
-    given = values(0)
-    return s3_eventbridge(**_object(given), body=_content(given), at_s=at_s, salt=salt)
-
-
-def _content(values: dict[str, Any]) -> bytes:
-    return str(values["body"]).encode()
 
 
 _OF_OBJECTS: Final = (
@@ -150,77 +74,16 @@ _OF_OBJECTS: Final = (
     _TIME,
 )
 
-# ---------------------------------------------------------------- streams
-
 _VIEWS: Final = ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES")
-
-
-def _kinesis(values: Values, at_s: float, salt: str) -> Any:
-    each = [values(place) for place in range(values(0)["records"])]
-    data, keys = [one["data"] for one in each], [one["key"] for one in each]
-    return kinesis(*data, keys=keys, stream=each[0]["stream"], at_s=at_s, salt=salt)
-
-
-def _dynamodb(values: Values, at_s: float, salt: str) -> Any:
-    given = values(0)
-    keys = [values(place)["keys"] for place in range(given["records"])]
-    chosen = {name: given[name] for name in ("event", "new", "old", "table", "view", "expired")}
-    return dynamodb(*keys, **chosen, at_s=at_s, salt=salt)
-
-
-# ---------------------------------------------------------------- topics and buses
-
-
-def _sns(values: Values, at_s: float, salt: str) -> Any:
-    given = values(0)
-    chosen = {name: given[name] for name in ("subject", "attributes", "topic", "function")}
-    return sns(given["message"], **chosen, at_s=at_s, salt=salt)
-
-
-def _eventbridge(values: Values, at_s: float, salt: str) -> Any:
-    given = values(0)
-    chosen = {name: given[name] for name in ("source", "detail_type")}
-    return eventbridge(given["detail"], **chosen, at_s=at_s, salt=salt)
-
-
-# ---------------------------------------------------------------- schedules and destinations
-
-
-def _schedule(values: Values, at_s: float, salt: str) -> Any:
-    given = values(0)
-    chosen = {name: given[name] for name in ("name", "service", "function")}
-    return schedule(**chosen, at_s=at_s, salt=salt)
-
-
-def _destination(values: Values, at_s: float, salt: str) -> Any:
-    given = values(0)
-    error = None if given["error"] is None else (given["error"], given["error_message"])
-    chosen = {name: given[name] for name in ("payload", "result", "function", "via")}
-    return destination(**chosen, error=error, at_s=at_s, salt=salt)
-
-
-def _dead_letter(values: Values, at_s: float, salt: str) -> Any:
-    given = values(0)
-    error = (given["error"], given["error_message"])
-    letter = dead_letter(given["payload"], error=error, function=given["function"], at_s=at_s, salt=salt)
-    return sqs(letter, queue=given["queue"], at_s=at_s, salt=salt)
-
-
-# ---------------------------------------------------------------- logs
-
-
-def _logs(values: Values, at_s: float, salt: str) -> Any:
-    given = values(0)
-    messages = [text_of(values(place)["message"]) for place in range(given["records"])]
-    chosen = {name: given[name] for name in ("group", "stream", "subscription")}
-    return logs(*messages, **chosen, at_s=at_s, salt=salt)
 
 
 _ERROR_MESSAGE: Final = SampleField("error_message", "failed", "of that error")
 
 SOURCES: Final[Mapping[str, SampleSource]] = {
     "http-v2": SampleSource(
-        "HTTP API, payload format 2.0", (*_REQUEST, _ROUTE, _STAGE, _VARIABLES, _FUNCTION, _TIME), _http_v2
+        "HTTP API, payload format 2.0",
+        (*_REQUEST, _ROUTE, _STAGE, _VARIABLES, _FUNCTION, _TIME),
+        make_http_v2,
     ),
     "http-v1": SampleSource(
         "REST API, or HTTP API with payload format 1.0",
@@ -233,9 +96,9 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             _FUNCTION,
             _TIME,
         ),
-        _http_v1,
+        make_http_v1,
     ),
-    "function-url": SampleSource("function URL", (*_REQUEST, _FUNCTION, _TIME), _function_url),
+    "function-url": SampleSource("function URL", (*_REQUEST, _FUNCTION, _TIME), make_function_url),
     "alb": SampleSource(
         "Application Load Balancer",
         (
@@ -244,7 +107,7 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             _FUNCTION,
             _TIME,
         ),
-        _alb,
+        make_alb,
     ),
     "sqs": SampleSource(
         "batch of messages of an SQS queue",
@@ -258,11 +121,11 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             SampleField("receives", 1, "how often it was received, this time included", "whole"),
             _TIME,
         ),
-        _sqs,
+        make_sqs,
     ),
-    "s3": SampleSource("notification of an S3 bucket", _OF_OBJECTS, _s3),
+    "s3": SampleSource("notification of an S3 bucket", _OF_OBJECTS, make_s3),
     "s3-eventbridge": SampleSource(
-        "the same happening in a bucket, as EventBridge tells of it", _OF_OBJECTS, _s3_eventbridge
+        "the same happening in a bucket, as EventBridge tells of it", _OF_OBJECTS, make_s3_eventbridge
     ),
     "kinesis": SampleSource(
         "batch of records of a Kinesis stream",
@@ -273,7 +136,7 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             SampleField("records", 1, "records in the batch", "whole"),
             _TIME,
         ),
-        _kinesis,
+        make_kinesis,
     ),
     "dynamodb": SampleSource(
         "batch of changes of a DynamoDB table, from its stream",
@@ -290,7 +153,7 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             SampleField("records", 1, "changes in the batch", "whole"),
             _TIME,
         ),
-        _dynamodb,
+        make_dynamodb,
     ),
     "sns": SampleSource(
         "message of an SNS topic",
@@ -302,7 +165,7 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             _FUNCTION,
             _TIME,
         ),
-        _sns,
+        make_sns,
     ),
     "eventbridge": SampleSource(
         "event of a bus, by a rule with a pattern",
@@ -312,7 +175,7 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             SampleField("detail_type", "order.created", "which kind of event it is"),
             _TIME,
         ),
-        _eventbridge,
+        make_eventbridge,
     ),
     "schedule": SampleSource(
         "rule with a schedule, or a schedule of EventBridge Scheduler",
@@ -322,7 +185,7 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             _FUNCTION,
             _TIME,
         ),
-        _schedule,
+        make_schedule,
     ),
     "logs": SampleSource(
         "log events of one stream, from a subscription filter of CloudWatch Logs",
@@ -334,7 +197,7 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             SampleField("subscription", "subscription", "name of the subscription filter"),
             _TIME,
         ),
-        _logs,
+        make_logs,
     ),
     "destination": SampleSource(
         "what became of an asynchronous event, as a destination of it gets it",
@@ -347,7 +210,7 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             _FUNCTION,
             _TIME,
         ),
-        _destination,
+        make_destination,
     ),
     "dead-letter": SampleSource(
         "asynchronous event that failed, from the dead-letter queue of its function",
@@ -359,7 +222,7 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             _FUNCTION,
             _TIME,
         ),
-        _dead_letter,
+        make_dead_letter,
     ),
 }
 """By name, in the order in which they are listed."""

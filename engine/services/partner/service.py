@@ -96,9 +96,15 @@ class Partner:
         return None if setting == NONE else setting
 
     async def ask(
-        self, service: str, headers: Sequence[tuple[str, str]], body: bytes, *, most_bytes: int
+        self,
+        service: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        *,
+        most_bytes: int,
+        timeout_s: float,
     ) -> Response:
-        """What the partner answers to a POST of the engine's own, signed for `service`.
+        """What the partner answers to a POST of the engine's own, signed for `service`, within `timeout_s`.
 
         Raises:
             PartnerFailed: There is none, it could not be started, or what it kept is lost: it has ended.
@@ -107,7 +113,7 @@ class Partner:
         setting = self.answers_for
         if setting is None:
             raise PartnerFailed(f"the engine has no partner.{'' if self._setting else _INSTALL}")
-        return await self._sent(setting, service, "POST", "/", headers, body, most_bytes)
+        return await self._sent(setting, service, "POST", "/", headers, body, most_bytes, timeout_s)
 
     async def _exchange(self, request: Request, scope: CredentialScope, refuse: Refuse, setting: str) -> None:
         target = quote(request.target.decode("latin-1"), safe=_SAFE, encoding="latin-1")
@@ -138,11 +144,12 @@ class Partner:
         headers: Sequence[tuple[str, str]],
         body: bytes,
         most_bytes: int = MAX_ANSWER_BYTES,
+        timeout_s: float = _ANSWER_S,
     ) -> Response:
         connection = await self._to(setting, service, most_bytes)
         try:
             await self._declared.make(self.starts, partial(self._make, setting))
-            return await connection.request(method, target, headers, body, timeout_s=_ANSWER_S)
+            return await connection.request(method, target, headers, body, timeout_s=timeout_s)
         finally:
             connection.close()
 

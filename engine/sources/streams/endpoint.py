@@ -87,7 +87,9 @@ class PartnerTransport:
             credentials=MADE_UP,
             wall_s=self._clock.wall(),
         )
-        return await self._partner.ask(self._service, sent, body, most_bytes=MAX_ANSWER_BYTES)
+        return await self._partner.ask(
+            self._service, sent, body, most_bytes=MAX_ANSWER_BYTES, timeout_s=_ANSWER_S
+        )
 
     def close(self) -> None:
         """Nothing is kept."""

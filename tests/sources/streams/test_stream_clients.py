@@ -10,13 +10,22 @@ from contextlib import asynccontextmanager
 import pytest
 
 from engine.core.streams.records import TRIM_HORIZON, ReadFailure
+from engine.protocols.aws.signing import MADE_UP, Credentials
+from engine.protocols.http.client import CannotConnect, Response
 from engine.runtime.clock import SystemClock
 from engine.sources.streams import dynamodb, endpoint, kinesis
 from engine.sources.streams.dynamodb import DynamodbClient
-from engine.sources.streams.endpoint import StreamEndpoint, UrlTransport, aws_url
+from engine.sources.streams.endpoint import (
+    CredentialFinder,
+    PartnerTransport,
+    StreamEndpoint,
+    UrlTransport,
+    aws_url,
+)
 from engine.sources.streams.item_size import size_of_images
 from engine.sources.streams.kinesis import KinesisClient
 from engine.sources.streams.port import StreamError
+from tests.sources.streams.conftest import no_partner
 
 pytestmark = pytest.mark.real_time
 
@@ -257,6 +266,107 @@ async def test_another_stream_of_the_name_is_gone_once_for_the_listing():
         client.close()
 
     assert [None, ReadFailure.GONE, None, None] == kinds
+
+
+class ForgetfulTransport:
+    """A server that may be started anew, or be out of reach; what it answers is given."""
+
+    is_moto = True
+
+    def __init__(self, **answers: dict) -> None:
+        self.generation, self.answers, self.is_there = 1, answers, True
+
+    async def post(self, headers, _body):
+        if not self.is_there:
+            raise CannotConnect("cannot connect to moto: No such file or directory")
+        operation = dict(headers)["X-Amz-Target"].partition(".")[2]
+        return Response(200, [], json.dumps(self.answers[operation]).encode())
+
+    def close(self):
+        pass
+
+
+async def test_a_partner_that_was_started_anew_has_lost_the_stream():
+    """Whoever asked first, the listing is told; then it is read as a new one."""
+    transport = ForgetfulTransport(
+        DescribeStreamSummary=SUMMARY, ListShards={"Shards": []}, GetRecords={"NextShardIterator": "n"}
+    )
+    where = StreamEndpoint(transport, kinesis.TARGET, kinesis.CONTENT_TYPE)
+    client = KinesisClient(where, "s", STREAM, lambda: "role", named=True)
+    await client.list_shards()
+    transport.generation = 2
+    kinds = []
+    for ask in (lambda: client.read("a", "i", 1), client.list_shards, client.list_shards):
+        try:
+            await ask()
+            kinds.append(None)
+        except StreamError as error:
+            kinds.append(error.kind)
+
+    assert [ReadFailure.GONE, ReadFailure.GONE, None] == kinds
+    assert client.closed_shards_grow
+
+
+async def test_after_a_failure_a_read_asks_whether_it_is_the_same_stream():
+    """It may have been made anew while nobody could look."""
+    transport = ForgetfulTransport(DescribeStreamSummary=SUMMARY, ListShards={"Shards": []}, GetRecords={})
+    where = StreamEndpoint(transport, kinesis.TARGET, kinesis.CONTENT_TYPE)
+    client = KinesisClient(where, "s", STREAM, lambda: "role", named=True)
+    await client.list_shards()
+    transport.is_there = False
+    with pytest.raises(StreamError, match="GetRecords: cannot connect to moto"):
+        await client.read("a", "i", 1)
+    transport.is_there = True
+    transport.answers["DescribeStreamSummary"] = {"StreamDescriptionSummary": {"StreamCreationTimestamp": 9}}
+    with pytest.raises(StreamError, match="was deleted, and made anew") as caught:
+        await client.read("a", "i", 1)
+
+    assert ReadFailure.GONE is caught.value.kind
+
+
+async def test_without_a_partner_that_is_said():
+    """By the way to have one."""
+    transport = PartnerTransport(no_partner(), SystemClock(), "kinesis", "us-east-1")
+    where = StreamEndpoint(transport, kinesis.TARGET, kinesis.CONTENT_TYPE)
+    with pytest.raises(StreamError, match="ListShards: the engine has no partner") as caught:
+        await where.call("ListShards", {})
+
+    assert ReadFailure.ERROR is caught.value.kind
+
+
+async def test_credentials_are_those_of_the_environment(monkeypatch):
+    """A server that is not AWS gets made-up ones where there are none; AWS does not."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+    found = await CredentialFinder(SystemClock(), None, required=True).find()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    made_up = await CredentialFinder(SystemClock(), None, required=False).find()
+    with pytest.raises(StreamError, match="no credentials for AWS were found"):
+        await CredentialFinder(SystemClock(), None, required=True).find()
+    with pytest.raises(StreamError, match="credentials cannot be had: The config profile"):
+        await CredentialFinder(SystemClock(), "nobody", required=False).find()
+
+    assert (Credentials("AKIA", "secret", "token"), MADE_UP) == (found, made_up)
+
+
+async def test_credentials_of_a_profile_are_read_by_botocore(monkeypatch, tmp_path):
+    """Whatever the environment says."""
+    (tmp_path / "credentials").write_text(
+        "[work]\naws_access_key_id = AKWORK\naws_secret_access_key = hidden\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+    assert (
+        Credentials("AKWORK", "hidden") == await CredentialFinder(SystemClock(), "work", required=True).find()
+    )
 
 
 CHANGE = {

@@ -55,7 +55,9 @@ def _inline(text: str) -> Any:
     except ValueError as error:
         if text.lstrip()[:1] in ("{", "[", '"'):
             raise ValueError(f"{text}: not JSON: {error}") from None
-        raise ValueError(f"{text}: no such file or folder, not JSON, and no source (engine events)") from None
+        raise ValueError(
+            f"{text}: no such file or folder, and not JSON or a source of `engine events`"
+        ) from None
 
 
 def _read(file: Path) -> Any:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from engine.core.retry import backoff_s
+from engine.core.retry import FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S, backoff_s
 from engine.core.streams.batch_answers import WHOLE_BATCH, done_records, window_answer
 from engine.core.streams.commands import (
     BatchResult,
@@ -32,7 +32,8 @@ from engine.core.streams.tumbling import next_window_batch, place_in_window
 FIRST_RETRY_S: Final = 0.25
 LONGEST_RETRY_S: Final = 60.0
 """Waits between attempts double from the one to the other. AWS publishes none: with this law a function that
-fails at once is tried 8 times in 60 s, as was recorded; otherwise it is (unverified)."""
+fails at once is tried 8 times in 60 s, as was recorded; otherwise it is (unverified). After throttles they
+are those of a queue's batches."""
 
 
 class StreamBatches:
@@ -132,7 +133,8 @@ class StreamBatches:
         if result.kind is ResultKind.THROTTLED:
             counts.throttles += 1
             batch.throttles += 1
-            subshard.retry_s = now_s + backoff_s(batch.throttles, FIRST_RETRY_S, LONGEST_RETRY_S)
+            wait_s = backoff_s(batch.throttles, FIRST_BATCH_BACKOFF_S, LONGEST_BATCH_BACKOFF_S)
+            subshard.retry_s = now_s + wait_s
             return shard, subshard
         counts.batches += 1
         batch.throttles = 0

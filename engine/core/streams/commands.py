@@ -11,7 +11,10 @@ from engine.core.streams.records import StreamPosition, StreamRecord
 
 
 class ListShards(NamedTuple):
-    """List all shards, not before `not_before_s`; tell `shards_listed` or `listing_failed`. One at a time."""
+    """List all shards, not before `not_before_s`; tell `shards_listed` or `listing_failed`.
+
+    One at a time; when the mapping is paused it may be dropped.
+    """
 
     not_before_s: float
 

@@ -97,6 +97,7 @@ class StreamPoller:
         """It is disabled: what is not with the function is forgotten, and read again after `open`."""
         del now_s
         self.is_paused = True
+        self._is_listing = False  # who obeys may drop what is under way
         self._list_s = math.inf
         for shard in self._lineage.shards.values():
             self.counts.given_back += shard.rewind()

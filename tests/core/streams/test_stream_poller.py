@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from engine.core.streams.commands import BatchResult, StreamBatch, StreamNoticeKind
+from engine.core.streams.commands import BatchResult, ListShards, StreamBatch, StreamNoticeKind
 from engine.core.streams.destination_record import iso_time
+from engine.core.streams.poller import StreamPoller
 from engine.core.streams.records import (
     LATEST,
     PositionType,
@@ -202,7 +203,77 @@ def test_a_shard_that_is_not_listed_any_more_frees_its_children() -> None:
     assert "child" in {payload for each in payloads(made) for payload in each}
 
 
+# ---------------------------------------------------------------- pauses
+
+
+def test_batches_that_fail_one_after_the_other_while_it_is_disabled_all_come_again() -> None:
+    """The second failure does not move the position behind the first."""
+    stream = ScriptedStream()
+    made = ScriptedDriver(
+        stream,
+        StreamSettings(parallelization_factor=10),
+        lambda batch: GOOD if made.now_s > START_S + 10 else BAD,
+        service_s=lambda batch: 2 + batch.subshard / 4,
+    )
+    for number in range(30):
+        stream.put(f"key-{number}", START_S, number)
+    made.open()
+    made.run(1)
+    made.pause()
+    made.run(20)
+    made.open()
+    made.run(20)
+
+    assert 30 == made.poller.counts.succeeded
+    assert set(range(30)) == {payload for each in payloads(made) for payload in each}
+
+
+def test_what_runs_over_a_pause_is_not_read_a_second_time() -> None:
+    made = ScriptedDriver(ScriptedStream(), StreamSettings(batch_size=1), service_s=lambda _: 10)
+    put(made, 1, 2, 3)
+    made.open()
+    made.run(1)
+    made.pause()
+    made.run(1)
+    made.open()
+    made.run(60)
+
+    assert [[1], [2], [3]] == payloads(made)
+
+
+def test_a_listing_that_was_dropped_at_a_pause_is_made_again() -> None:
+    poller = StreamPoller(StreamSettings())
+    poller.open(START_S)
+    poller.pause(START_S + 1)
+
+    assert [ListShards(START_S + 2)] == poller.open(START_S + 2)
+
+
 # ---------------------------------------------------------------- lineage
+
+
+def test_a_named_child_waits_until_its_parents_are_known() -> None:
+    """Of a merge of a new shard one read names the child, before a listing has that parent."""
+    stream = ScriptedStream(2)
+    made = ScriptedDriver(stream, StreamSettings(list_interval_s=300), service_s=lambda _: 3)
+    for number in range(40):
+        stream.put(f"key-{number}", START_S, ("first", number))
+    made.open()
+    made.run(1)
+    low, high = stream.shards
+    (_, middle) = stream.split(low)
+    for number in range(40):
+        stream.put(f"key-{number}", made.now_s, ("second", number))
+    stream.merge(middle, high)
+    for number in range(40):
+        stream.put(f"key-{number}", made.now_s, ("third", number))
+    made.run(120)
+    by_key = [
+        [each.payload[0] for delivery in made.deliveries for each in delivery.records if each.key == key]
+        for key in (f"key-{number}" for number in range(40))
+    ]
+
+    assert [["first", "second", "third"]] * 40 == by_key
 
 
 def test_children_wait_for_the_last_batch_of_their_parent() -> None:

@@ -10,17 +10,20 @@ import pytest
 
 from engine.core.streams.commands import BatchResult, ListShards, StreamBatch, StreamNoticeKind
 from engine.core.streams.destination_record import iso_time
+from engine.core.streams.lineage import Lineage
 from engine.core.streams.poller import StreamPoller
 from engine.core.streams.records import (
     LATEST,
     PositionType,
     ReadFailure,
     ShardCheckpoint,
+    ShardInfo,
     StreamPosition,
     checkpoint_document,
     checkpoint_of,
 )
 from engine.core.streams.settings import MAX_STATE_BYTES, StreamSettings
+from engine.core.streams.shard import ShardState
 from tests.core.streams.scripted import (
     BAD,
     GOOD,
@@ -160,6 +163,28 @@ def test_a_read_that_fails_is_tried_again_less_and_less_often() -> None:
     assert 5 == made.poller.counts.failed_reads
 
 
+def test_while_enough_bytes_wait_a_shard_is_not_read() -> None:
+    stream = ScriptedStream()
+    for number in range(100):
+        stream.put("k", START_S, number, size_bytes=3_000_000)
+    made = ScriptedDriver(
+        stream, StreamSettings(read_limit=1, buffer_bytes=9_000_000), service_s=lambda _: 100
+    )
+    made.open()
+    made.run(50)
+
+    assert 4 == made.poller.counts.polled
+
+
+def test_an_iterator_that_expires_at_once_is_not_asked_for_all_the_time() -> None:
+    stream = ScriptedStream()
+    stream.failures.extend([ReadFailure.EXPIRED] * 100)
+    made = opened(stream)
+    made.run(10)
+
+    assert len(stream.reads) < 10
+
+
 # ---------------------------------------------------------------- streams that vanish
 
 
@@ -253,27 +278,30 @@ def test_a_listing_that_was_dropped_at_a_pause_is_made_again() -> None:
 
 
 def test_a_named_child_waits_until_its_parents_are_known() -> None:
-    """Of a merge of a new shard one read names the child, before a listing has that parent."""
-    stream = ScriptedStream(2)
-    made = ScriptedDriver(stream, StreamSettings(list_interval_s=300), service_s=lambda _: 3)
-    for number in range(40):
-        stream.put(f"key-{number}", START_S, ("first", number))
-    made.open()
-    made.run(1)
-    low, high = stream.shards
-    (_, middle) = stream.split(low)
-    for number in range(40):
-        stream.put(f"key-{number}", made.now_s, ("second", number))
-    stream.merge(middle, high)
-    for number in range(40):
-        stream.put(f"key-{number}", made.now_s, ("third", number))
-    made.run(120)
-    by_key = [
-        [each.payload[0] for delivery in made.deliveries for each in delivery.records if each.key == key]
-        for key in (f"key-{number}" for number in range(40))
+    """Of a merge with a new shard one read names the child, before a listing has that parent."""
+    lineage = Lineage(StreamSettings())
+    lineage.listed([ShardInfo("a"), ShardInfo("b")])
+    child = ShardInfo("child", ("a", "new"))
+    are_known = lineage.children([child])
+    lineage.shards["a"].state = ShardState.FINISHED
+    before = [shard.shard_id for shard in lineage.readable()]
+    lineage.listed([ShardInfo("a"), ShardInfo("b"), ShardInfo("new", ("b",)), child])
+    between = [shard.shard_id for shard in lineage.readable()]
+    lineage.shards["new"].state = ShardState.FINISHED
+
+    assert not are_known
+    assert [["b"], ["b"], ["b", "child"]] == [
+        before,
+        between,
+        [shard.shard_id for shard in lineage.readable()],
     ]
 
-    assert [["first", "second", "third"]] * 40 == by_key
+
+def test_a_parent_that_is_not_listed_has_expired() -> None:
+    lineage = Lineage(StreamSettings())
+    lineage.listed([ShardInfo("child", ("long gone",))])
+
+    assert ["child"] == [shard.shard_id for shard in lineage.readable()]
 
 
 def test_children_wait_for_the_last_batch_of_their_parent() -> None:
@@ -360,6 +388,17 @@ def test_a_window_gathers_and_a_full_batch_does_not_wait_for_it() -> None:
     assert [[1, 2, 3], [4]] == payloads(made)
 
 
+def test_the_end_of_a_shard_ends_the_window_in_which_records_gather() -> None:
+    stream = ScriptedStream()
+    made = opened(stream, batching_window_s=300)
+    put(made, 1)
+    made.run(2)
+    stream.split(SHARD)
+    made.run(2)
+
+    assert [[1]] == payloads(made)
+
+
 def test_six_megabytes_end_a_batch() -> None:
     made = opened(batching_window_s=300)
     for number in range(5):
@@ -440,6 +479,23 @@ def test_throttles_are_no_attempts() -> None:
     assert (3, 1) == (made.poller.counts.throttles, made.poller.counts.succeeded)
 
 
+def test_after_partial_progress_attempts_are_counted_anew() -> None:
+    """One exception, then a report of the second record: that one is still tried twice."""
+
+    def handle(batch: StreamBatch) -> BatchResult:
+        last = batch.records[-1].sequence_number
+        return (
+            BAD if batch.attempt == 1 else answer(f'{{"batchItemFailures":[{{"itemIdentifier":"{last}"}}]}}')
+        )
+
+    made = opened(handler=handle, report_batch_item_failures=True, maximum_retry_attempts=1)
+    put(made, 1, 2)
+    made.run(60)
+
+    assert [[1, 2], [1, 2], [2], [2]] == payloads(made)
+    assert (1, 1) == (made.poller.counts.succeeded, made.poller.counts.exhausted)
+
+
 def test_bisect_finds_the_poison_record_and_gives_up_nothing_else() -> None:
     made = opened(handler=failing_on(4), bisect=True, maximum_retry_attempts=1, on_failure=True, batch_size=7)
     put(made, *range(7))
@@ -514,6 +570,16 @@ def test_a_window_has_its_state_and_a_final_invocation() -> None:
         (30, "{}", False),
         (30, '{"n":1}', True),
     ] == windows(made)
+
+
+def test_a_record_that_comes_after_the_end_of_its_window_belongs_to_the_next() -> None:
+    made = opened(handler=counting, tumbling_window_s=30)
+    put(made, 1)
+    made.run(32)
+    made.stream.put("k", START_S + 29, "late")
+    made.run(60)
+
+    assert [(0, "{}", False), (0, '{"n":1}', True), (30, "{}", False), (30, '{"n":1}', True)] == windows(made)
 
 
 def test_the_end_of_a_shard_ends_its_window_before_children_are_read() -> None:

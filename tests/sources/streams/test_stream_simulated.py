@@ -40,13 +40,25 @@ async def test_live_and_simulated_mappings_invoke_alike(make_stream_site, failur
         return Act(takes_s=BATCH_S, result=failure) if bad else Act(takes_s=BATCH_S)
 
     async with make_stream_site(act, maximum_retry_attempts=2, poll_interval_s=1, **live) as site:
+        began_s = await next_read_s(site)  # a simulated stream is read at second 0
         for number, at_s in enumerate(AT_S):
-            await anyio.sleep(max(0.0, site.began_s + at_s - site.clock.now()))
+            await anyio.sleep(max(0.0, began_s + at_s - site.clock.now()))
             site.put(str(number), key="k")
         await anyio.sleep(30)
-        seen = [(round(run.at_s, 2), len(run.data)) for run in site.runs]
+        times_s = [site.began_s + run.at_s - began_s for run in site.runs]
 
-    assert simulated(kernel) == seen
+    invoked = simulated(kernel)
+
+    assert [size for _, size in invoked] == [len(run.data) for run in site.runs]
+    assert [at_s for at_s, _ in invoked] == pytest.approx(times_s, abs=0.02)
+
+
+async def next_read_s(site):
+    """When the mapping reads next, to a hundredth of a second."""
+    reads = site.stream.reads
+    while site.stream.reads == reads:
+        await anyio.sleep(0.01)
+    return site.clock.now()
 
 
 def simulated(kernel):
@@ -63,4 +75,4 @@ def simulated(kernel):
         [Workload(function=Function("work", handler="a.b"), at_s=[], service_s=[])], streams={"work": load}
     )
     run.run()
-    return [(round(at_s, 2), size) for at_s, size in run.streams[0].invoked]
+    return run.streams[0].invoked

@@ -33,6 +33,8 @@ _ANSWER_S: Final = 900.0
 _CONNECT_S: Final = 10.0
 _HOP_BY_HOP: Final = frozenset({*SERVER_HEADERS, "expect", "proxy-authorization", "te", "trailer"})
 _SAFE: Final = "".join(map(chr, range(0x21, 0x7F)))
+_NO_PARTNER: Final = "the engine has no partner, and no endpoint_url says where else it is"
+_NOT_INSTALLED: Final = f"{_NO_PARTNER}: pip install 'invocation-engine[aws]' gives it moto"
 _INSTALL: Final = " pip install 'invocation-engine[aws]' has moto answer for it."
 
 
@@ -112,7 +114,7 @@ class Partner:
         """
         setting = self.answers_for
         if setting is None:
-            raise PartnerFailed(f"the engine has no partner.{'' if self._setting else _INSTALL}")
+            raise PartnerFailed(_NO_PARTNER if self._setting else _NOT_INSTALLED)
         return await self._sent(setting, service, "POST", "/", headers, body, most_bytes, timeout_s)
 
     async def _exchange(self, request: Request, scope: CredentialScope, refuse: Refuse, setting: str) -> None:

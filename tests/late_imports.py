@@ -25,6 +25,9 @@ LATE = {
     "engine.services.sns": "topics, for the first client, event or table of them",
     "engine.services.deliveries": "deliveries of topics and event buses",
     "engine.services.eventbridge": "event buses",
+    "engine.app.streams": "mappings of streams, with the first of them",
+    "engine.sources.streams": "the same",
+    "engine.core.streams": "the same",
     "engine.telemetry.exposition": "brings prometheus_client",
 }
 """Modules, each with all below it, and what they are needed for.

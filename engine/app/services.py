@@ -15,13 +15,13 @@ from engine.app.destination_senders import QueueSender, fetch_code
 from engine.app.engine import Engine
 from engine.app.hosting import gate_of
 from engine.app.http_listener import HttpListener
+from engine.app.late_streams import KINDS, LateStreamMappings
 from engine.app.log_subscribers import LogSubscribers
-from engine.app.mapping_metrics import mapping_readings, stream_readings
-from engine.app.stream_access import stream_access
+from engine.app.mapping_metrics import mapping_readings
 from engine.core.destinations import DestinationRecord, target_of
 from engine.packages.records import LATEST, StoredState
 from engine.packages.store import PackageStore
-from engine.ports import EventSource, Host, Sink
+from engine.ports import EventSource, Host, Sink, StreamMappings
 from engine.protocols.aws.gate import AwsGate
 from engine.protocols.aws.router import AwsRouter, CredentialScope
 from engine.protocols.http.server import Request
@@ -44,8 +44,6 @@ from engine.sources.s3.webhooks import Webhooks, fetching
 from engine.sources.sqs.remote_source import RemoteSqsSource
 from engine.sources.sqs.source import SERVICE as SQS
 from engine.sources.sqs.source import SqsSource
-from engine.sources.streams.mappings import LiveStreamMappings
-from engine.sources.streams.source import DynamodbSource, KinesisSource
 
 T = TypeVar("T")
 
@@ -61,8 +59,8 @@ class Services:
     """All of one engine. Built while it is open; `close` when nothing of it is served any more.
 
     Attributes:
-        sources: By type, each with the sink it feeds. `http`, `sqs`, `s3`, `kinesis` and `dynamodb` are there
-            for what clients may ask for, whether or not the configuration has such events.
+        sources: By type, each with the sink it feeds. `http`, `sqs` and `s3` are there for what clients may
+            ask for, whether or not the configuration has such events.
         handle: Answers requests to the aws listener.
         body_limit_bytes: What that listener must take.
     """
@@ -99,9 +97,7 @@ class Services:
             {function.name: function for function in self._config.functions}, self._host
         )
         self._logs = self._add_logs()
-        self._registry.add(
-            stream_access(self._partner, engine.parts.senders, host.account, lambda: self._functions)
-        )
+        self._streams = LateStreamMappings(self._make_streams)
         self._add_buses()
         sources = self._make_sources(http)
         self.sources = {kind: (source, self._sink_of(source)) for kind, source in sources.items()}
@@ -134,6 +130,7 @@ class Services:
         for kind, (source, sink) in self.sources.items():
             if kind not in urls:
                 urls[kind] = await start(source.serve, sink, stopping)
+        await self._streams.serve(start, self._engine.sink, stopping, frozenset(self.sources))
         if at_aws:
             engine = self._engine
             listener = HttpListener(
@@ -220,12 +217,20 @@ class Services:
         if resources.buses or resources.rules or EVENTBRIDGE in self._config.bindings:
             self.buses.declare(resources)
 
+    def _make_streams(self) -> StreamMappings:
+        from engine.app.streams import stream_mappings
+
+        parts, stats = self._engine.parts, self._engine.stats
+        return stream_mappings(self._host, self._partner, parts.senders, self._functions, stats.mappings)
+
     def _make_sources(self, http: EventSource | None) -> dict[str, EventSource]:
         host = self._host
         sources: dict[str, EventSource] = {} if http is None else {"http": http}
         for kind, bindings in self._config.bindings.items():
             if kind == "http":
                 continue  # it is there, or the engine is one in a Python program that was told of no address
+            if kind in KINDS:
+                self._streams.get()  # what its source is a door of
             sources[kind] = resolve("source", kind).build(bindings, host)
         if "http" in host.listen and _one(HttpSource, sources) is None:  # there may come function URLs
             sources["http"] = HttpSource([], host, GatewayIdentity(host.account, host.listen["http"][1]))
@@ -233,10 +238,6 @@ class Services:
             sources[SQS] = SqsSource.build([], host)
         if _one(S3Source, sources) is None:
             sources[S3] = S3Source.build([], host)
-        if _one(KinesisSource, sources) is None:
-            sources["kinesis"] = KinesisSource.build([], host)
-        if _one(DynamodbSource, sources) is None:
-            sources["dynamodb"] = DynamodbSource.build([], host)
         return sources
 
     def _sink_of(self, source: EventSource) -> Sink:
@@ -248,9 +249,6 @@ class Services:
         for source in (_one(SqsSource, sources), _one(RemoteSqsSource, sources)):
             if source is not None:
                 self._engine.stats.mappings.watch(partial(mapping_readings, source))
-        streams = self._registry.find(LiveStreamMappings)
-        if streams is not None:
-            self._engine.stats.mappings.watch(partial(stream_readings, streams))
 
     def _make_control_plane(
         self, package_store: PackageStore, sources: Mapping[str, EventSource]
@@ -266,7 +264,7 @@ class Services:
             spawn=self._spawn,
             fetch_code=partial(fetch_code, self._s3),
             mappings=mappings,
-            streams=self._registry.find(LiveStreamMappings),
+            streams=self._streams,
             durable=engine.parts.durable,
             log_line=engine.say,
         )

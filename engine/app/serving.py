@@ -48,9 +48,6 @@ _SERVICE_MODULES: Final = (
     "engine.sources.sqs.settings",
     "engine.sources.sqs.remote_source",
     "engine.sources.s3.webhooks",
-    "engine.core.streams.poller",
-    "engine.sources.streams.clients",
-    "engine.sources.streams.source",
     "engine.app.services",
 )
 """What AWS clients talk to, in an order in which none brings much."""

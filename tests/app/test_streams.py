@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from engine.app.mapping_metrics import stream_readings
+from engine.app.streams import stream_readings
 from engine.core.streams.counts import StreamCounts, StreamReport
 from engine.sources.streams.batch_sizes import BatchSizes
 from engine.sources.streams.settings import KinesisEvent

@@ -1,0 +1,90 @@
+"""The stream mappings of an engine, as `LateStreamMappings` makes them: with all that streams bring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+from engine.core.destinations import DestinationSender
+from engine.core.function import Account
+from engine.ports import Host
+from engine.services.lambda_api.function_registry import FunctionRegistry
+from engine.services.partner.service import Partner
+from engine.sources.streams.clients import StreamAccess
+from engine.sources.streams.mappings import LiveStreamMappings, mappings_of
+from engine.telemetry.mapping_readings import MappingReading, Mappings, StreamReading
+
+
+def stream_mappings(
+    host: Host,
+    partner: Partner,
+    senders: Mapping[str, DestinationSender],
+    functions: FunctionRegistry,
+    shown: Mappings,
+) -> LiveStreamMappings:
+    """Make them, and have `shown` tell of them.
+
+    Args:
+        host: The engine's; its services have them from now on.
+        partner: Who has the streams of mappings that name no endpoint.
+        senders: What delivers records of what was given up, by service.
+        functions: Know their roles.
+        shown: What the metrics page has of mappings.
+    """
+    role_of = partial(_role_of, functions, host.account)
+    host.services.add(StreamAccess(partner=partner, senders=senders, role_of=role_of))
+    mappings = mappings_of(host)
+    shown.watch(partial(stream_readings, mappings))
+    return mappings
+
+
+def _role_of(functions: FunctionRegistry, account: Account, name: str) -> str:
+    """The role that a function was made with; of one of the configuration, the one that it shows."""
+    record = functions.record(name)
+    role = record.latest.settings.get("Role") if record is not None and record.latest else None
+    return role if isinstance(role, str) else f"arn:aws:iam::{account.account_id}:role/{name}"
+
+
+def stream_readings(mappings: LiveStreamMappings) -> Iterator[MappingReading]:
+    """The stream mappings that read, at this moment."""
+    for entry, now in mappings.statistics():
+        counts = entry.counts
+        yield MappingReading(
+            function=entry.function,
+            source=entry.name,
+            records={
+                "polled": counts.polled,
+                "delivered": counts.invoked,
+                "filtered": counts.filtered,
+                "failed": counts.failed,
+                "dropped": counts.dropped,
+                "deleted": counts.succeeded,
+            },
+            batches=entry.sizes.batches,
+            batched=entry.sizes.batched,
+            backlog=now.waiting,
+            oldest_age_s=now.oldest_age_s,
+            pollers=now.shards * entry.settings.parallelization_factor,
+            running=now.in_flight,
+            stream=StreamReading(
+                iterator_age_s=counts.iterator_age_s,
+                records={
+                    "read": counts.polled,
+                    "filtered": counts.filtered,
+                    "succeeded": counts.succeeded,
+                    "exhausted": counts.exhausted,
+                    "expired": counts.expired,
+                    "given_back": counts.given_back,
+                },
+                batches={
+                    "succeeded": counts.batches - counts.failed_batches,
+                    "failed": counts.failed_batches - counts.partial_failures,
+                    "partial": counts.partial_failures,
+                    "throttled": counts.throttles,
+                },
+                bisects=counts.bisects,
+                shards={"open": now.shards, "held": now.held_shards, "finished": now.finished_shards},
+                blocked=now.blocked,
+                deliveries={"delivered": entry.destination_deliveries, "failed": entry.destination_failures},
+            ),
+        )

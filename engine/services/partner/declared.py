@@ -109,9 +109,13 @@ class DeclaredResources:
         self._start, self._made = start, anyio.Event()
         made = self._made
         try:
-            with anyio.move_on_after(_WITHIN_S, shield=True):
+            with anyio.move_on_after(_WITHIN_S, shield=True) as limit:
                 for one in self._declared:
                     await self._make(one, send)
+            if limit.cancelled_caught:
+                self._say(
+                    f"partner: {one.what} and what follows is not made: no answer within {_WITHIN_S:g} s"
+                )
         finally:
             made.set()
 

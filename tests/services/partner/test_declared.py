@@ -116,6 +116,19 @@ async def test_a_partner_out_of_reach_is_said():
     assert ["partner: stream 's' could not be made: refused"] == said
 
 
+async def test_a_partner_that_does_not_answer_is_not_waited_for_without_end():
+    """The rest is not made, and a line says from where on."""
+    said = []
+
+    async def send(one):
+        await anyio.sleep(1 if one.what == "stream 'clicks'" else 100)
+        return answer(200)
+
+    await DeclaredResources(declarations(STREAMS, {}), said.append).make(0, send)
+
+    assert ["partner: stream 'kept' and what follows is not made: no answer within 10 s"] == said
+
+
 async def test_everyone_waits_until_it_is_made_once_for_each_start():
     """Also if the first has given up waiting: it is made all the same."""
     sent, order = [], []

@@ -272,7 +272,9 @@ class Connection(RequestParser):
         self._end_early()
         has_body = not without_body(request.method, status)
         is_chunked = has_body and request.version == "1.1"
-        self._stream_is_last = request.version == "1.0" or self.state is DISCARDING or self._shared.draining
+        ends = self.state is DISCARDING or self._shared.draining
+        follows = bool(self._waiting) or self._refusal is not None or self._unparsed is not None
+        self._stream_is_last = request.version == "1.0" or (ends and not follows)
         lines = [self._shared.head(status), head]
         if is_chunked:
             lines.append(b"transfer-encoding: chunked\r\n")
@@ -303,12 +305,14 @@ class Connection(RequestParser):
         self._since_s = self._stalled_s = self._shared.now_s
         if not is_complete:
             self._waiting.clear()
+            self._refusal = None
             if self._stream_is_last:  # the end of the connection might be that of the body
                 self._reset_peer()
             else:
                 self._close()
         elif self._stream_is_last:
             self._waiting.clear()
+            self._refusal = None
             self._finish()
         else:
             self._handle_waiting()
@@ -507,9 +511,9 @@ class Connection(RequestParser):
         if self._current is not None or self._waiting or self._write_paused:
             return
         names = {name.lower(): value for name, value in self._headers}
-        if b"upgrade" in names:
-            return
         method, shared = self._parser.get_method().decode(), self._shared
+        if b"upgrade" in names or method == "CONNECT":  # what follows is no body
+            return
         shared.now_s = now_s = shared.clock.now()
         request = Request.parsed(self, method, self._target, self._headers, b"", now_s, self._version, 0)
         self._receiver = receive(request, self._resume_body)

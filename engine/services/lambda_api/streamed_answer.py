@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.core.outcome import Outcome
+from engine.core.outcome import Outcome, Status
 from engine.protocols.http.message import Request, header_block
 from engine.protocols.http.streams import AnswerStream
 from engine.services.lambda_api import event_stream
@@ -42,9 +42,14 @@ class StreamedAnswer:
         self._end(event_stream.failed(body))
 
     def finish(self, outcome: Outcome, log_result: str | None) -> bool:
-        """End what has begun with the completion. False: nothing has begun."""
+        """End what has begun with the completion, or cut it if the engine ends. False: nothing has begun."""
         if not self._has_begun:
             return False
+        if outcome.status is Status.CANCELLED:
+            stream, self._stream = self._stream, None
+            if stream is not None:
+                stream.cut()
+            return True
         done = (
             event_stream.complete(log_result) if outcome.ok else event_stream.failed(outcome.body, log_result)
         )

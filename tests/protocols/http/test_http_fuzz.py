@@ -53,10 +53,14 @@ class Echo:
         self.runner.run(self._stop())
         self.runner.close()
 
+    receive = None
+
+    @staticmethod
+    def handle(request):
+        request.respond(200, b"", request.body)
+
     async def _start(self):
-        self.server = HttpServer(
-            lambda request: request.respond(200, b"", request.body), SystemClock(), LIMITS
-        )
+        self.server = HttpServer(self.handle, SystemClock(), LIMITS, receive=self.receive)
         _, self.port = await self.server.start("127.0.0.1", 0)
 
     async def _stop(self):
@@ -78,6 +82,43 @@ class Echo:
             pass  # it closed while we were sending
         writer.transport.abort()
         return got
+
+
+class StreamedEcho(Echo):
+    """One that takes bodies as they come, and sends the pieces back at the end."""
+
+    class Body:
+        def __init__(self, request, resume):
+            self.request, self.resume, self.pieces = request, resume, []
+
+        def data(self, piece):
+            self.pieces.append(bytes(piece))
+            if len(self.pieces) % 2:
+                return True
+            asyncio.get_running_loop().call_soon(self.resume)
+            return False
+
+        def end(self, _trailers):
+            self.request.body = b"".join(self.pieces)
+            StreamedEcho.handle(self.request)
+
+        def lost(self):
+            self.pieces.clear()
+
+    receive = Body
+
+    @staticmethod
+    def handle(request):
+        stream = request.stream(200, b"", lambda: None)
+        for at in range(0, len(request.body), 2):
+            stream.write(request.body[at : at + 2])
+        stream.end()
+
+
+@pytest.fixture(scope="module")
+def streamed_echo():
+    with StreamedEcho() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +157,24 @@ def test_after_any_bytes_the_next_good_request_succeeds(echo, pieces, seed):
     assert not got or got.startswith(b"HTTP/1.1 ")
     assert good.startswith(b"HTTP/1.1 200 OK\r\n")
     assert good.endswith(b"\r\n\r\ngood")
+
+
+CHUNKED = b"POST /good HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+
+
+@settings(max_examples=150)
+@given(st.lists(st.one_of(st.sampled_from(SEEDS), st.binary(max_size=80)), max_size=6), st.integers(0, 2**32))
+def test_after_any_bytes_the_next_body_is_taken_as_it_comes(streamed_echo, pieces, seed):
+    """Nothing is left of one that was lost in the middle."""
+    chance = random.Random(seed)
+    got = streamed_echo.runner.run(streamed_echo.exchange(*(mangled(chance, piece) for piece in pieces)))
+    good = streamed_echo.runner.run(streamed_echo.exchange(CHUNKED, b"2\r\ngo\r\n", b"2\r\nod\r\n0\r\n\r\n"))
+    body = good.partition(b"\r\n\r\n")[2]
+
+    assert not got or got.startswith(b"HTTP/1.1 ")
+    assert b"good" == b"".join(body.split(b"\r\n")[1::2])
+    assert body.endswith(b"0\r\n\r\n")
+    assert "bug" not in streamed_echo.server.statistics().refused
 
 
 @pytest.mark.slow

@@ -208,3 +208,30 @@ def test_a_stream_that_is_too_large_is_cut_where_it_is(request_of):
     stream.write(b"two")
 
     assert [b"one", "cut"] == wire.sent[1:]
+
+
+class Span:
+    """Stands for the span of a request: keeps the statuses it is told."""
+
+    def __init__(self):
+        self.statuses = []
+
+    def answered(self, answer):
+        status, head, body = answer
+        self.statuses.append(status)
+        return status, head + b"trace: 1\r\n", body
+
+
+@pytest.mark.parametrize(("piece", "status"), [(EXAMPLE, 201), (b"x" * 20_000, 502)])
+def test_a_span_is_told_the_status_when_the_answer_begins(request_of, outcome_of, piece, status):
+    """Once, and the client is told of the trace."""
+    wire, span = Wire(), Span()
+    form = StreamForm(error_responses(FrontDoor.URL), is_rest=False)
+    stream = HttpResponseStream(request_of(client=wire), form, "id", span)
+    stream.begin(INTEGRATION, lambda: None)
+    before = list(span.statuses)
+    stream.write(piece)
+    stream.finish(outcome_of(b""))
+
+    assert ([], [status]) == (before, span.statuses)
+    assert b"trace: 1\r\n" in wire.sent[0][1]

@@ -36,6 +36,13 @@ path = "/rest"
 payload_format = "1.0"
 response_stream = true
 
+[functions.shared]
+handler = "any.handler"
+code = "{CODE}"
+executor = "runtime"
+environment_concurrency = 2
+timeout_s = 1
+
 [functions.short]
 handler = "any.handler"
 code = "{CODE}"
@@ -210,6 +217,14 @@ def test_the_timeout_counts_to_the_end_of_the_stream(served, ask):
     with closing(ask(served, [["text", "one"], ["sleep", 30]], "short")) as response:
         assert b"one" == response.piece()
         assert response.failed
+
+
+def test_a_shared_environment_writes_to_its_end_after_its_deadline(served, tmp_path):
+    """Nobody ends it, as on Managed Instances: that its reader stalls must not hold it for good."""
+    ended = tmp_path / "ended"
+    with closing(url(served, [["bytes", 30_000_000], ["touch", str(ended)]], "shared")):
+        while not ended.exists():
+            time.sleep(0.01)
 
 
 # ---------------------------------------------------------------- InvokeWithResponseStream

@@ -38,6 +38,7 @@ LIMITS: Final = HttpLimits(
     remembered_heads=16,  # most name an invocation, and never come again
 )
 _LOOK_EVERY_S: Final = 0.2
+_AFTER_DEADLINE_S: Final = 0.05
 _TURNS: Final = 4
 """Of the loop, in which a connection is accepted, and a request on it read."""
 
@@ -220,8 +221,12 @@ class RuntimeEnvironment:
 
     def began(self, invocation: Invocation, content_type: str, resume: Callable[[], None]) -> None:
         """Report that a response begins which the runtime streams."""
-        if not self.closed:
-            self._owner.facts.began(invocation, content_type, resume)
+        if self.closed:
+            return
+        self._owner.facts.began(invocation, content_type, resume)
+        if self._shared:  # its deadline does not end it: it writes to its end then, whoever reads
+            late_s = invocation.deadline_s - self._clock.now() + _AFTER_DEADLINE_S
+            self._loop.call_later(max(0.0, late_s), resume)
 
     def piece(self, invocation: Invocation, data: bytes) -> bool:
         """Report a piece of it; whether the next one may come."""

@@ -83,4 +83,6 @@ class StreamedBody:
         self._has_begun = True
         sent = self.request.header(b"content-type")
         content_type = sent.decode("latin-1") if sent else DEFAULT_TYPE
+        if not content_type.isprintable():  # it is to become a header again
+            content_type = DEFAULT_TYPE
         self._listener.began(self.invocation, content_type, self._resume)

@@ -37,7 +37,7 @@ from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
 from engine.sources.streams.batch_sizes import BatchSizes
 from engine.sources.streams.events import event_of
-from engine.sources.streams.port import StreamClient, StreamError
+from engine.sources.streams.port import StreamClient, StreamError, StreamThrottled
 from engine.sources.streams.starts import Starts, StreamClock
 from engine.timer import Timer
 
@@ -46,6 +46,8 @@ _log = logging.getLogger("engine.streams")
 NOTHING_YET: Final = "No records processed"
 _OK: Final = "OK"
 _PROBLEM: Final = "PROBLEM: Function call failed"
+_QUIET_S: Final = 60.0
+"""How often trouble with a stream is said, at most: it may come and go."""
 _KINDS: Final = {
     Status.SUCCESS: ResultKind.SUCCEEDED,
     Status.THROTTLED: ResultKind.THROTTLED,
@@ -123,6 +125,8 @@ class StreamDriver:
         self._unpositioned: set[str] = set()
         self._listed = False
         self._troubled: set[str] = set()
+        self._is_said = False
+        self._quiet_until_s = float("-inf")
         self._starts = Starts(client, by_time=plan.trigger == "kinesis")
         self._timer = Timer(asyncio.get_running_loop(), clock, self._due)
 
@@ -245,16 +249,19 @@ class StreamDriver:
         if not isinstance(error, StreamError):
             _log.error("the mapping of %s failed", self._plan.name, exc_info=error)
             return ReadFailure.ERROR
-        if error.kind is ReadFailure.ERROR:
-            if not self._troubled:
+        if error.kind is ReadFailure.ERROR and not isinstance(error, StreamThrottled):
+            now_s = self._times.now()
+            if not self._troubled and now_s >= self._quiet_until_s:
                 self._say(f"{self._plan.name}: {error}; it is tried again")
+                self._is_said, self._quiet_until_s = True, now_s + _QUIET_S
             self._troubled.add(shard_id)
         return error.kind
 
     def _recovered(self, shard_id: str) -> None:
         if shard_id in self._troubled:
             self._troubled.discard(shard_id)
-            if not self._troubled:
+            if not self._troubled and self._is_said:
+                self._is_said = False
                 self._say(f"{self._plan.name}: the stream answers again")
 
     # --- invoking

@@ -21,6 +21,10 @@ class StreamError(EngineError):
         return self.reason
 
 
+class StreamThrottled(StreamError):
+    """The server has answered enough for now: it is asked again later, and nobody need know."""
+
+
 class StreamClient(Protocol):
     """One stream. Every method but `close` may raise `StreamError`, after seconds at the latest."""
 

@@ -14,9 +14,9 @@ from engine.protocols.aws.signing import MADE_UP, Credentials
 from engine.protocols.http.client import CannotConnect, Response
 from engine.runtime.clock import SystemClock
 from engine.sources.streams import dynamodb, endpoint, kinesis
+from engine.sources.streams.credentials import CredentialFinder
 from engine.sources.streams.dynamodb import DynamodbClient
 from engine.sources.streams.endpoint import (
-    CredentialFinder,
     PartnerTransport,
     StreamEndpoint,
     UrlTransport,

@@ -10,6 +10,7 @@ from engine.core.destinations import DeliveryError
 from engine.core.invocation import Result
 from engine.core.outcome import Status
 from engine.core.streams.records import ReadFailure
+from engine.sources.streams.port import StreamThrottled
 from engine.sources.streams.settings import KinesisEvent
 from engine.testing import Act
 
@@ -204,6 +205,21 @@ async def test_trouble_is_said_once_and_so_is_its_end(make_stream_site):
             "functions.work: kinesis 's': no route to host; it is tried again",
             "functions.work: kinesis 's': the stream answers again",
         ] == site.said
+
+
+async def test_trouble_that_comes_and_goes_is_said_once_a_minute(make_stream_site):
+    """And throttles never: the server has answered enough for now, that is all."""
+    async with make_stream_site() as site:
+        for _ in range(20):
+            site.stream.fail(ReadFailure.ERROR, "flaky")
+            await anyio.sleep(2)
+        flaky = len(site.said)
+        site.stream.faults.extend(StreamThrottled(ReadFailure.ERROR, "Rate exceeded") for _ in range(9))
+        await anyio.sleep(600)
+        site.put("x")
+        await anyio.sleep(2)
+
+        assert (2, 2, ["x"]) == (flaky, len(site.said), site.data)
 
 
 async def test_an_old_iterator_is_renewed_and_trimmed_records_are_skipped(make_stream_site):

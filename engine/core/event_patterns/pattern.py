@@ -88,6 +88,8 @@ def compile_object(pattern: dict[str, Any], allowed: Allowed, path: Path) -> Tes
     alternatives: list[tuple[Test, ...]] = []
     for key, wanted in pattern.items():
         inner = (*path, key)
+        if len(path) + key.count(".") > _DEEPEST:
+            raise PatternError(f"nested deeper than {_DEEPEST} levels", inner)
         if key == _OR and is_or(wanted, allowed):
             alternatives.append(_ways(wanted, allowed, inner))
         elif isinstance(wanted, dict):

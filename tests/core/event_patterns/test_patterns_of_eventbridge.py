@@ -176,3 +176,13 @@ def test_dots_and_nesting_are_the_same_in_patterns_and_documents(document):
 def test_the_text_of_a_table_is_its_json():
     """Errors are located in it."""
     assert '{"a":[1]}' == pattern_text({"a": [1]})
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_dots_in_a_key_are_levels_of_nesting(dialect):
+    """A long key is refused when it is read: no document could make the match end in a RecursionError."""
+    deepest = ".".join(["a"] * 65)
+
+    assert verdict({deepest: [1]}, {"a": {"b": 1}}, dialect) is False
+    assert verdict({deepest + ".a": [1]}, {}, dialect) == "nested deeper than 64 levels"
+    assert verdict({"b": {deepest: [1]}}, {}, dialect) == "nested deeper than 64 levels"

@@ -16,6 +16,7 @@ import anyio
 import boto3
 import orjson
 import pytest
+from botocore.config import Config
 
 from engine import Engine, Function
 from engine.ports import Binding, Host, ServiceRegistry
@@ -90,6 +91,7 @@ class Producer:
             region_name="us-east-1",
             aws_access_key_id="test",
             aws_secret_access_key="test",
+            config=Config(retries={"max_attempts": 0}),
         )
         self.put: dict[str, list[int]] = {f"key-{number}": [] for number in range(12)}
         self.stopping = threading.Event()
@@ -202,9 +204,9 @@ async def reshard_under_load(producer: Producer, got: dict[str, list[int]]) -> N
             await asyncio.sleep(0.05)
     async with anyio.create_task_group() as group:
         group.start_soon(run, producer.load)
-        await arrived(60)
+        await arrived(36)
         await run(producer.split)
-        await arrived(60)
+        await arrived(36)
         await run(producer.merge)
-        await arrived(60)
+        await arrived(36)
         producer.stopping.set()

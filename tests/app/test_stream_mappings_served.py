@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import time
 import uuid
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 from botocore.exceptions import ClientError
+
+from tests.app.test_partner import processes
 
 pytest.importorskip("moto")
 pytestmark = pytest.mark.real_time
@@ -342,6 +345,22 @@ def test_a_stream_that_disappears_leaves_the_others_alone(shop):
     [mapping] = shop.lambda_.list_event_source_mappings(FunctionName="brief")["EventSourceMappings"]
     assert "Enabled" == mapping["State"]
     assert ["functions.brief: kinesis 'passing': the stream is not there"] == said(shop, "'passing'")
+
+
+def test_a_partner_that_dies_is_started_anew_and_read_from_the_beginning(shop):
+    """The last of the shop's: what moto kept is lost, and made as the configuration has it."""
+    [moto] = processes(shop.process.pid)
+    os.kill(moto, signal.SIGKILL)
+    while processes(shop.process.pid) in ([], [moto]):
+        time.sleep(0.05)
+    put(shop, "clicks", "after")
+    while data(shop.ear.hear("count")) != ["after"]:
+        pass
+    shop.dynamodb.put_item(TableName="orders", Item={"id": {"S": "after"}})
+    while shop.ear.hear("watch")[0]["dynamodb"]["Keys"] != {"id": {"S": "after"}}:
+        pass
+
+    assert 1 == len(processes(shop.process.pid))
 
 
 def test_one_template_has_a_table_a_stream_and_their_functions(serve, tmp_path):

@@ -51,6 +51,7 @@ class Connection(RequestParser):
         "_stalled_s",
         "_stream",
         "_stream_is_last",
+        "_stream_is_unframed",
         "_transport",
         "_unparsed",
         "_unwritten",
@@ -70,6 +71,7 @@ class Connection(RequestParser):
         self._is_body_held = False  # who takes the body in progress is slow: reading is paused
         self._stream: ConnectionStream | None = None  # the body of the answer to `_current`, in progress
         self._stream_is_last = False  # it ends the connection
+        self._stream_is_unframed = False  # nothing but the end of the connection tells that of the body
         # The rest of an answer that is written in pieces. Meanwhile `_write_paused` is set.
         self._unwritten: memoryview | None = None
         self._next_write: asyncio.Handle | None = None  # its next piece, unless the peer is waited for
@@ -272,6 +274,7 @@ class Connection(RequestParser):
         self._end_early()
         has_body = not without_body(request.method, status)
         is_chunked = has_body and request.version == "1.1"
+        self._stream_is_unframed = has_body and not is_chunked
         ends = self.state is DISCARDING or self._shared.draining
         follows = bool(self._waiting) or self._refusal is not None or self._unparsed is not None
         self._stream_is_last = request.version == "1.0" or (ends and not follows)
@@ -306,7 +309,7 @@ class Connection(RequestParser):
         if not is_complete:
             self._waiting.clear()
             self._refusal = None
-            if self._stream_is_last:  # the end of the connection might be that of the body
+            if self._stream_is_unframed:  # the end of the connection would be that of the body
                 self._reset_peer()
             else:
                 self._close()

@@ -12,6 +12,7 @@ from engine.core.payload_limits import MAX_EVENT_BYTES
 from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
 from engine.protocols.http.request_gate import RequestGate
 from engine.protocols.http.server import HttpLimits, HttpServer, Request, named_listener
+from engine.sources.http.error_responses import error_responses
 from engine.sources.http.event_handler import HttpEventHandler, Route, Router
 from engine.sources.http.function_urls import (
     PREFIX,
@@ -173,6 +174,7 @@ def _entry(binding: Binding, gateway: GatewayIdentity) -> Entry[Route]:
     cors = settings.cors.rule() if settings.cors is not None else None
     form = None
     if settings.response_stream:
-        form = StreamForm(payload.error_responses, is_rest=payload.front_door is FrontDoor.REST)
+        is_rest = payload.front_door is FrontDoor.REST
+        form = StreamForm(error_responses(FrontDoor.REST if is_rest else FrontDoor.URL), is_rest=is_rest)
     route = Route(name, payload, binding.qualifier, cors, settings.answer_within_s, form)
     return Entry(settings.method, settings.path, name, route)

@@ -71,6 +71,31 @@ async def test_an_answer_that_is_cut_lacks_its_last_chunk(serving):
     assert not site.kept
 
 
+async def test_a_client_that_wants_no_further_answer_reads_what_came_before_a_cut(serving):
+    """The missing last chunk says that it is incomplete; a reset could lose what is on its way."""
+    async with serving() as site:
+        client = await site.client(b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
+        stream = (await site.next_request()).stream(200, TEXT, Drain())
+        stream.write(b"one")
+        stream.cut()
+        got = await client.rest()
+
+    assert got.endswith(b"\r\n\r\n3\r\none\r\n")
+
+
+async def test_a_client_of_http_1_0_is_reset_by_a_cut(serving):
+    """An end of its connection would be that of a whole body."""
+    async with serving() as site:
+        client = await site.client(b"GET / HTTP/1.0\r\n\r\n")
+        stream = (await site.next_request()).stream(200, TEXT, Drain())
+        stream.write(b"one")
+        await client.reader.readuntil(b"one")
+        stream.cut()
+
+        with pytest.raises(ConnectionResetError):
+            await client.reader.read()
+
+
 async def test_a_client_of_http_1_0_reads_until_the_end(serving):
     async with serving() as site:
         client = await site.client(b"GET / HTTP/1.0\r\n\r\n")

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from engine.core.function import Function
+from engine.core.outcome import Status
 from engine.errors import ConfigError, FunctionNotFound, NotAccepting
 from engine.ports import Binding
 from engine.sources.http.event_handler import HttpEventHandler
@@ -64,6 +65,27 @@ def test_a_request_becomes_an_event_of_the_routes_function(desk_of, request_of, 
     reply(outcome_of(b'"hi"'))
 
     assert [(200, b"hi")] == [(status, body) for status, _, body in client.answers]
+
+
+@pytest.mark.parametrize(
+    ("settings", "failed", "throttled"),
+    [
+        ({"path": "/a"}, (502, b"Internal Server Error"), 429),
+        ({"path": "/a", "payload_format": "1.0"}, (502, b'{"message":"Internal server error"}'), 500),
+    ],
+)
+def test_a_route_that_streams_answers_failures_as_a_url_or_a_rest_api(
+    settings, failed, throttled, desk_of, request_of, outcome_of, client
+):
+    """HTTP APIs do not stream: a route of format 2.0 that does is a function URL, with a path."""
+    desk, sink = desk_of(("f", settings | {"response_stream": True}))
+    for status in (Status.ERROR, Status.THROTTLED):
+        desk.handle(request_of("GET", b"/a", client=client))
+        _, reply = sink.submitted.pop()
+        reply(outcome_of(b"{}", status=status))
+    [(first, _, body), (second, _, _)] = client.answers
+
+    assert (failed, throttled) == ((first, body), second)
 
 
 LARGE = [{"n": number} for number in range(60_000)]

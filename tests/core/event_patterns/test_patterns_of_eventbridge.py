@@ -184,5 +184,5 @@ def test_dots_in_a_key_are_levels_of_nesting(dialect):
     deepest = ".".join(["a"] * 65)
 
     assert verdict({deepest: [1]}, {"a": {"b": 1}}, dialect) is False
-    assert verdict({deepest + ".a": [1]}, {}, dialect) == "nested deeper than 64 levels"
-    assert verdict({"b": {deepest: [1]}}, {}, dialect) == "nested deeper than 64 levels"
+    assert "nested deeper than 64 levels" == verdict({deepest + ".a": [1]}, {}, dialect)
+    assert "nested deeper than 64 levels" == verdict({"b": {deepest: [1]}}, {}, dialect)

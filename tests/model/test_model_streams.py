@@ -180,6 +180,40 @@ def test_what_does_not_keep_up_is_said():
     assert "the mapping does not keep up" in text
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--traffic 1500 --stream-batch 10000", "% of the records are more than a shard takes"),
+        ("--traffic 50 --record-bytes 100000", "% of the records are more than a shard takes"),
+        ("--traffic 1 --record-bytes 5000000", "one record is more than an event of 6 MB may have"),
+        ("--traffic 20 --stream-batch 1", "the mapping does not keep up"),
+        ("--traffic 20 --stream-batch 1", "invocations began after the last record came"),
+        ("--traffic 5 --errors 100", "what fails blocks it: a limit of attempts or of age helps"),
+        ("--traffic 5 --errors 100", "records were not done with 10 min after the last came"),
+    ],
+)
+def test_what_the_stream_or_the_mapping_cannot_do_is_said(words, said):
+    assert said in answered(f"--seconds 20 --stream kinesis {words}")
+
+
+def test_a_mapping_that_keeps_up_has_no_such_lines():
+    text = answered("--traffic 300 --seconds 30 --stream kinesis --stream-window 2")
+
+    assert not any(word in text for word in ("keep up", "more than a shard", "began after"))
+
+
+def test_peak_rates_are_those_of_invocations_not_of_records():
+    found = json.loads(answered("--traffic 300 --seconds 30 --stream kinesis --json"))
+
+    assert found["requests_per_s"]["peak"] <= 5
+
+
+def test_records_above_what_a_shard_takes_are_counted_second_by_second():
+    seen = summary([0.0] * 1_200 + [1.0] * 900 + [2.0] * 1_100, batch_size=10_000)
+
+    assert (1_200, 300) == (seen.busiest_per_s, seen.above_limits)
+
+
 def test_settings_of_the_configured_mapping_are_taken(tmp_path):
     config = tmp_path / "engine.toml"
     config.write_text(

@@ -183,7 +183,7 @@ def _by_rules(workloads: Sequence[Workload], run: SimulatedRun, rule: ColdStartR
                 observed.horizon_s,
                 method="simulated",
                 error=f"the live rules, one run of {invocations:,} invocations{several}",
-                peak_per_s=_peak(sent[number] if run.durable is None else simulation.functions[number].at_s),
+                peak_per_s=_peak(simulation.functions[number].at_s),
                 seed=run.seed,
                 cold_rule=rule,
                 around=_queue_usage(seen, messages, run, observed.horizon_s) if queues else None,

@@ -16,11 +16,13 @@ from engine.core.late_dataclass import dataclass
 from engine.core.streams.settings import (
     DYNAMODB_POLL_INTERVAL_S,
     KINESIS_POLL_INTERVAL_S,
+    MAX_PAYLOAD_BYTES,
     StreamSettings,
 )
 from engine.model.cost.usage import Usage, kinesis_stream
 from engine.model.queueing.prediction import Prediction
 from engine.model.simulation.simulated_stream import (
+    FOLLOWED_S,
     StreamLoad,
     StreamSummary,
     keys_of,
@@ -41,6 +43,10 @@ _OF_SETTINGS: Final = {
     "report_failures": "report_batch_item_failures",
 }
 """Options that the settings of a mapping in a configuration say, unless they are given."""
+_AROUND_BYTES: Final = 450
+"""A record of Kinesis in an event, without its data; a few more or less, by the names in it."""
+_LATE_SHARE: Final = 0.05
+_BLOCKED_SHARE: Final = 0.5
 _OPTIONS: Final = (*_OF_SETTINGS, "shards", "stream_keys", "poison", "record_bytes")
 
 ASSUMPTIONS: Final = (
@@ -61,7 +67,7 @@ class StreamWorkload:
         shards: Open shards.
         keys: Different keys.
         poison_share: Of the records, with which no invocation succeeds.
-        record_bytes: What a record adds to the event.
+        record_bytes: Data of a record.
         seed: Of keys and poison.
     """
 
@@ -72,6 +78,11 @@ class StreamWorkload:
     poison_share: float
     record_bytes: int
     seed: int
+
+    @property
+    def _event_bytes(self) -> int:
+        """What a record adds to the event: of Kinesis its data in base64 and the members around it."""
+        return self.record_bytes if self.kind != "kinesis" else -(-self.record_bytes // 3) * 4 + _AROUND_BYTES
 
     def load(self, workload: Workload) -> StreamLoad:
         """The arrivals of a function as records."""
@@ -86,7 +97,8 @@ class StreamWorkload:
             settings=self.settings,
             poison=frozenset(poison),
             shards=self.shards,
-            record_bytes=self.record_bytes,
+            record_bytes=self._event_bytes,
+            data_bytes=self.record_bytes,
             has_read_limits=self.kind == "kinesis",
         )
 
@@ -113,11 +125,16 @@ class StreamWorkload:
         if self.keys < places:
             busy = f"{self.keys} keys keep at most {self.keys} of {places} batches at a time busy"
             found.append(f"stream: {busy}: order is kept for each key")
+        if self.kind == "kinesis" and summary.above_limits:
+            found.append(self._above(summary))
+        if self._event_bytes > MAX_PAYLOAD_BYTES:
+            found.append("stream: one record is more than an event of 6 MB may have: AWS does not deliver it")
         if summary.is_behind:
-            left = f"{summary.waiting:,} records are never done with; " if summary.waiting else ""
+            found.append(_behind(summary))
+        if summary.late_invocations > max(1, _LATE_SHARE * summary.counts["batches"]):
             found.append(
-                f"stream: the mapping does not keep up: {left}the oldest was {span(summary.age_s)} old when "
-                "the last came; more shards, a larger factor or larger batches help"
+                f"stream: {count(summary.late_invocations)} invocations began after the last record came: "
+                "they are billed, but not all of them are among those in flight"
             )
         settings = self.settings
         if self.poison_share and settings.maximum_retry_attempts < 0 and settings.maximum_record_age_s < 0:
@@ -126,6 +143,30 @@ class StreamWorkload:
                 "as long as the stream keeps it: a day"
             )
         return found
+
+    def _above(self, summary: StreamSummary) -> str:
+        """That the stream would not take what comes."""
+        share = percent(summary.above_limits / summary.records)
+        return (
+            f"stream: {share} of the records are more than a shard takes, 1,000 a second and 1 MB a second: "
+            f"AWS refuses such puts; here they are taken. The busiest second of a shard has "
+            f"{count(summary.busiest_per_s)} records; more shards are needed"
+        )
+
+
+def _behind(summary: StreamSummary) -> str:
+    """That the mapping does not keep up, how it shows, and what helps."""
+    left = ""
+    if summary.waiting:
+        left = f"{summary.waiting:,} records were not done with {span(FOLLOWED_S)} after the last came; "
+    late, early = span(summary.late_age_s), span(summary.early_age_s)
+    helps = "more shards, a larger factor or larger batches help"
+    if summary.blocked_share > _BLOCKED_SHARE:
+        helps = "what fails blocks it: a limit of attempts or of age helps"
+    return (
+        f"stream: the mapping does not keep up: {left}the oldest record was {late} old in the last quarter "
+        f"of the time, {early} in the second (means); {helps}"
+    )
 
 
 def stream_options(command: F) -> F:
@@ -156,7 +197,13 @@ def stream_options(command: F) -> F:
         click.option("--report-failures", is_flag=True, help="the function reports its first poison record"),
         click.option("--stream-keys", type=Count(min=1), default=1_000, show_default=True),
         click.option("--poison", type=number(0, 100), default=0.0, help="% of the records always fail"),
-        click.option("--record-bytes", type=click.IntRange(1, 10_485_760), default=1_000, show_default=True),
+        click.option(
+            "--record-bytes",
+            type=click.IntRange(1, 10_485_760),
+            default=1_000,
+            show_default=True,
+            help="data of a record; base64 makes it more in events",
+        ),
     )
     return with_options(command, options)
 

@@ -1,7 +1,8 @@
 """A stream in front of a simulated function: its records, and the mapping that makes invocations of them.
 
 What is read, invoked with, tried again and given up is decided by `core.streams`, as live. Reads follow the
-limits of Kinesis: five calls a second of a shard, and 2 MB a second.
+limits of Kinesis: five calls a second of a shard, and 2 MB a second. Puts are taken as they come; what is
+above the limits of a shard is counted.
 
 Source: Kinesis Data Streams Developer Guide, "Quotas and limits".
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence, Set
 from operator import attrgetter
 from random import Random
@@ -36,12 +38,16 @@ from engine.model.simulation.workload import AttemptEnding
 
 _READ_EVERY_S: Final = 0.2
 _READ_BYTES_PER_S: Final = 2_000_000
+PUT_RECORDS_PER_S: Final = 1_000
+PUT_BYTES_PER_S: Final = 1_000_000
+"""What a shard of Kinesis takes. That AWS means 10^6 bytes by MB, here and for reads, is not confirmed."""
 FOLLOWED_S: Final = 600.0
 """How long after the last record came what is not done with is followed, while nothing runs."""
 _SAMPLES: Final = 300
-_OLD_S: Final = 5.0
-_GROWN: Final = 1.5
-"""A mapping is behind whose oldest record grows by half, and is older than these seconds."""
+_GROWN: Final = 1.25
+_GROWN_S: Final = 1.0
+"""A mapping is behind whose oldest record is older by a quarter in the last quarter of the time than in the
+second, on average, and by these seconds, or by those of the batching window."""
 _SPREAD: Final = 2_654_435_761  # of keys over shards: Knuth's multiplicative hash
 _FAILED: Final = BatchResult(ResultKind.FAILED)
 _REFUSED: Final = BatchResult(ResultKind.THROTTLED)
@@ -61,6 +67,7 @@ class StreamLoad:
             function names the first of them.
         shards: Open shards; keys are spread over them.
         record_bytes: What each adds to the event.
+        data_bytes: What each has of the limits of a shard.
         settings: Of the mapping.
         has_read_limits: Whether reads are limited as those of Kinesis are.
     """
@@ -73,6 +80,7 @@ class StreamLoad:
     poison: Set[int] = frozenset()
     shards: int = 1
     record_bytes: int = 1_000
+    data_bytes: int = 1_000
     has_read_limits: bool = True
 
 
@@ -85,8 +93,12 @@ class StreamSummary:
         counts: The kernel's counters, by name.
         waiting: Records that were not done with at the end.
         oldest_age_s: Age of the oldest of them in the last sample, 0 = there are none.
-        half_age_s, age_s: Age of the oldest record not done with, when half of the time that records come
-            was over, and when all of it was.
+        early_age_s, late_age_s: Mean age of the oldest record not done with, in the second and in the last
+            quarter of the time that records come.
+        window_s: The batching window.
+        busiest_per_s: Most records that one shard got in one second.
+        above_limits: Records above what a shard of Kinesis takes in a second.
+        late_invocations: Invocations that began after the last record came.
         iterator_age: Age of the last record of each batch when its invocation ended.
         record_age: Of each record that succeeded, from put to done.
         peak_concurrency: Most batches with the function at once.
@@ -100,8 +112,12 @@ class StreamSummary:
     counts: dict[str, int]
     waiting: int
     oldest_age_s: float
-    half_age_s: float
-    age_s: float
+    early_age_s: float
+    late_age_s: float
+    window_s: float
+    busiest_per_s: int
+    above_limits: int
+    late_invocations: int
     iterator_age: Times
     record_age: Times
     peak_concurrency: int
@@ -117,7 +133,9 @@ class StreamSummary:
     @property
     def is_behind(self) -> bool:
         """Whether records are not done with at the end, or their oldest grew older while they came."""
-        return self.waiting > 0 or self.age_s > max(_OLD_S, _GROWN * self.half_age_s)
+        early_s, late_s = self.early_age_s, self.late_age_s
+        is_growing = late_s > max(_GROWN * early_s, early_s + max(_GROWN_S, self.window_s))
+        return self.waiting > 0 or is_growing
 
     def document(self) -> dict[str, Any]:
         """As JSON values."""
@@ -134,6 +152,8 @@ class StreamSummary:
             "peak_concurrency": self.peak_concurrency,
             "blocked": {"peak": self.most_blocked, "share_of_time": round(self.blocked_share, 6)},
             "oldest_age_at_the_end_s": round(self.oldest_age_s, 6),
+            "busiest_shard_records_per_s": self.busiest_per_s,
+            "above_shard_limits": self.above_limits,
             "is_behind": self.is_behind,
         }
 
@@ -194,13 +214,18 @@ class SimulatedStream:
         counts = self.poller.counts
         names = [name for name in counts.__slots__ if name != "iterator_age_s"]
         blocked = self._samples["blocked"]
+        busiest, above = _put_rates(self._shards, self._load.data_bytes)
         return StreamSummary(
             records=len(self._load.at_s),
             counts={**{name: getattr(counts, name) for name in names}, "delivered": self._delivered},
             waiting=self._open_records,
             oldest_age_s=self._samples["oldest_age_s"][-1] if self._open_records else 0.0,
-            half_age_s=self._age_at(self._last_s / 2),
-            age_s=self._age_at(self._last_s),
+            early_age_s=self._mean_age_s(0.25, 0.5),
+            late_age_s=self._mean_age_s(0.75, 1.0),
+            window_s=self._load.settings.batching_window_s,
+            busiest_per_s=busiest,
+            above_limits=above,
+            late_invocations=sum(at_s > self._last_s for at_s, _ in self.invoked),
             iterator_age=times_of(list(self._iterator_ages_s)),
             record_age=times_of(list(self._record_ages_s)),
             peak_concurrency=self._peak,
@@ -209,10 +234,12 @@ class SimulatedStream:
             samples=self._samples,
         )
 
-    def _age_at(self, at_s: float) -> float:
-        """Age of the oldest record at the sample before."""
-        place = bisect_right(self._samples["at_s"], at_s)
-        return self._samples["oldest_age_s"][place - 1] if place else 0.0
+    def _mean_age_s(self, begin: float, end: float) -> float:
+        """Of the oldest record, over the samples between two parts of the time that records come."""
+        at_s, last_s = self._samples["at_s"], self._last_s
+        first, after = bisect_right(at_s, begin * last_s), bisect_right(at_s, end * last_s)
+        ages_s = self._samples["oldest_age_s"][first:after]
+        return sum(ages_s) / len(ages_s) if ages_s else 0.0
 
     # ---------------------------------------------------------------- obeying the kernel
 
@@ -246,7 +273,7 @@ class SimulatedStream:
         self._cursors[number] = end
         page = records[start:end]
         if self._load.has_read_limits:
-            size_bytes = len(page) * self._load.record_bytes
+            size_bytes = len(page) * self._load.data_bytes
             self._next_read_s[number] = now_s + max(_READ_EVERY_S, size_bytes / _READ_BYTES_PER_S)
         has_more = end < len(records) and records[end].arrived_s <= now_s
         answer = StreamPage(page, end, (), 1.0 if has_more else 0.0)
@@ -327,6 +354,17 @@ class SimulatedStream:
 def _arrived(records: Sequence[StreamRecord], now_s: float, low: int, high: int) -> int:
     """How many of the records up to `high` are there; the first `low` are."""
     return bisect_right(records, now_s, low, high, key=attrgetter("arrived_s"))
+
+
+def _put_rates(shards: Sequence[Sequence[StreamRecord]], data_bytes: int) -> tuple[int, int]:
+    """The most records of a shard in one second, and the records above what Kinesis takes."""
+    most = min(PUT_RECORDS_PER_S, PUT_BYTES_PER_S // max(1, data_bytes))
+    busiest = above = 0
+    for records in shards:
+        for number in Counter(int(record.arrived_s) for record in records).values():
+            busiest = max(busiest, number)
+            above += max(0, number - most)
+    return busiest, above
 
 
 def keys_of(count: int, keys: int, draw: Random) -> list[int]:

@@ -59,7 +59,7 @@ class Buses:
             )
         )
         self.ports["events"] = self.events.attempt
-        self.topics = host.services.add(SnsService(host, self.deliveries.deliver, engine.endpoint_url))
+        self.topics = host.services.add(SnsService(host, self.deliveries.deliver_all, engine.endpoint_url))
         self.ports["sns"] = port_of(self.topics.send)
 
     def declare(self, resources: Resources) -> None:

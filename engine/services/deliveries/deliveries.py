@@ -22,7 +22,7 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from random import Random
 from typing import Final
@@ -32,6 +32,7 @@ from engine.core.destinations import DeliveryError, DestinationSender
 from engine.ports import Clock
 from engine.services.deliveries.delivery import Delivery, GivenUp, TargetPort
 from engine.services.deliveries.retry_law import Exhausted
+from engine.services.deliveries.turns import Turns
 from engine.timer import Timer
 
 _log = logging.getLogger("engine.deliveries")
@@ -98,6 +99,7 @@ class Deliveries:
         self._timer = Timer(loop, clock, self._on_due)
         self._due: list[tuple[float, int, _Pending]] = []  # a heap
         self._order = itertools.count()
+        self._turns: Turns[Delivery] = Turns(loop, self.deliver)
         self._told: set[str] = set()
         self._closed = False
 
@@ -109,13 +111,18 @@ class Deliveries:
         else:
             self._attempt(pending)
 
+    def deliver_all(self, deliveries: Iterator[Delivery]) -> None:
+        """Deliver what the iterator makes: many of them in several turns of the loop, in order."""
+        self._turns.add(deliveries)
+
     @property
     def waiting(self) -> int:
         """Deliveries that wait for another attempt."""
         return len(self._due)
 
     def close(self) -> int:
-        """Retry nothing more, and give up what waits: how many deliveries that were."""
+        """Try once what was not tried yet, retry nothing more, and give up what waits: how many that were."""
+        self._turns.finish()
         self._closed = True
         self._timer.cancel()
         waiting, self._due = self._due, []

@@ -7,6 +7,7 @@ EXHAUSTED_RETRY_CONDITION and RETRY_ATTEMPTS are spelled, and most words of ERRO
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
@@ -30,14 +31,20 @@ class BusRouter:
 
     def route(self, bus: EventBus, event: BusEvent) -> None:
         """Deliver to the targets of all rules that take the event. Never raises for a bad target."""
-        for rule in list(bus.rules.values()):
-            if rule.is_enabled and rule.pattern is not None and rule.pattern.matches(event.document):
-                self.deliver(rule, event)
+        self._deliveries.deliver_all(
+            delivery
+            for rule in list(bus.rules.values())
+            if rule.is_enabled and rule.pattern is not None and rule.pattern.matches(event.document)
+            for delivery in _deliveries(rule, event)
+        )
 
     def deliver(self, rule: BusRule, event: BusEvent) -> None:
         """Deliver to the targets of one rule, whatever its pattern."""
-        for target in list(rule.targets.values()):
-            self._deliveries.deliver(_delivery(rule, target, event))
+        self._deliveries.deliver_all(_deliveries(rule, event))
+
+
+def _deliveries(rule: BusRule, event: BusEvent) -> Iterator[Delivery]:
+    return (_delivery(rule, target, event) for target in list(rule.targets.values()))
 
 
 def _delivery(rule: BusRule, target: RuleTarget, event: BusEvent) -> Delivery:

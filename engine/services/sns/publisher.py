@@ -6,7 +6,7 @@ Source: SNS Developer Guide, "Amazon SNS message filtering", "raw message delive
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
@@ -39,7 +39,7 @@ class Publisher:
     def __init__(
         self,
         envelopes: Envelopes,
-        deliver: Callable[[Delivery], None],
+        deliver: Callable[[Iterator[Delivery]], None],
         clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
@@ -53,9 +53,11 @@ class Publisher:
         accepted, is_new = topic.accept(message, self._clock.now())
         if is_new:
             wall_s = self._clock.wall()
-            for subscription in topic.confirmed():
-                if _takes(subscription.attributes.policy, message):
-                    self._send(subscription, message, wall_s, accepted.sequence_number)
+            self._deliver(
+                self._delivery(subscription, message, wall_s, accepted.sequence_number)
+                for subscription in topic.confirmed()
+                if _takes(subscription.attributes.policy, message)
+            )
         return accepted
 
     def ask_to_confirm(self, subscription: Subscription) -> None:
@@ -73,11 +75,12 @@ class Publisher:
         body = self._envelopes.confirmation(subscription, message_id, token, self._clock.wall(), ends=ends)
         kind = "UnsubscribeConfirmation" if ends else "SubscriptionConfirmation"
         record = DestinationRecord(body=body)
-        self._deliver(self._http(subscription, record, _headers(subscription, kind, message_id), None))
+        delivery = self._http(subscription, record, _headers(subscription, kind, message_id), None)
+        self._deliver(iter((delivery,)))
 
-    def _send(
+    def _delivery(
         self, subscription: Subscription, message: PublishedMessage, wall_s: float, number: str | None
-    ) -> None:
+    ) -> Delivery:
         attributes = subscription.attributes
         if attributes.raw:
             record = _raw(message, message.for_protocol(subscription.protocol))
@@ -93,19 +96,16 @@ class Publisher:
             headers = _headers(subscription, "Notification", message.message_id)
             if attributes.raw:
                 headers["x-amz-sns-rawdelivery"] = "true"
-            self._deliver(self._http(subscription, record, headers, letter))
-            return
-        self._deliver(
-            Delivery(
-                service="sns",
-                kind="lambda" if subscription.protocol == "lambda" else "sqs",
-                target=subscription.endpoint,
-                record=record,
-                law=SNS_LAW,
-                dead_letter_queue=attributes.dead_letter_queue,
-                dead_letter=letter,
-                refusal=_refusal(subscription, record),
-            )
+            return self._http(subscription, record, headers, letter)
+        return Delivery(
+            service="sns",
+            kind="lambda" if subscription.protocol == "lambda" else "sqs",
+            target=subscription.endpoint,
+            record=record,
+            law=SNS_LAW,
+            dead_letter_queue=attributes.dead_letter_queue,
+            dead_letter=letter,
+            refusal=_refusal(subscription, record),
         )
 
     def _http(

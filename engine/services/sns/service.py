@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from engine.core.destinations import DeliveryError, DestinationRecord
@@ -42,8 +42,10 @@ class SnsService:
         topics: All topics and subscriptions.
     """
 
-    def __init__(self, host: Host, deliver: Callable[[Delivery], None], endpoint_url: str | None) -> None:
-        """`deliver` delivers to subscribers; links in messages lead to `endpoint_url`."""
+    def __init__(
+        self, host: Host, deliver: Callable[[Iterator[Delivery]], None], endpoint_url: str | None
+    ) -> None:
+        """`deliver` delivers what an iterator makes; links in messages lead to `endpoint_url`."""
         self._new_id = host.new_request_id
         self.topics = Topics(host.account, host.new_request_id)
         envelopes = Envelopes(host.account, endpoint_url)

@@ -316,7 +316,7 @@ class SnsPlay(BusPlay):
     kind = "sns"
 
     def make_service(self):
-        return SnsService(self.host, self.deliveries.deliver, None)
+        return SnsService(self.host, self.deliveries.deliver_all, None)
 
     def settings(self):
         return {"topic": "t"}

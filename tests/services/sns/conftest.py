@@ -33,7 +33,7 @@ class Site:
         self.deliveries = Deliveries(loop, loop.clock, Random(1), ports, self.take, self.counts)
         ids = itertools.count(1)
         host = Host(account=Account(), clock=loop.clock, new_request_id=lambda: f"id-{next(ids)}", listen={})
-        self.service = SnsService(host, self.deliveries.deliver, "http://engine.local")
+        self.service = SnsService(host, self.deliveries.deliver_all, "http://engine.local")
 
     def take(self, arn, record):
         if arn in self.missing:

@@ -6,25 +6,20 @@ retries": 429 and 5xx are tried again, all other errors are not.
 
 from __future__ import annotations
 
-import base64
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from http.client import HTTPException
-from typing import Any, Final
-from urllib.error import HTTPError
-from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from typing import Final
 
 from engine.core.destinations import DeliveryError
 from engine.ports import Offload
 from engine.services.deliveries.delivery import Delivery, Done
+from engine.services.sns import http_post
 from engine.services.sns.publisher import HttpDelivery
 
-_WITHIN_S: Final = 15.0
 _AT_A_TIME: Final = 16
 _MAX_WAITING: Final = 1_000
-_MAX_ANSWER_BYTES: Final = 65_536
 _TOO_MANY_REQUESTS: Final = 429
 
 Post = Callable[[str, Mapping[str, str], bytes], int]
@@ -37,7 +32,7 @@ class HttpPort:
     def __init__(self, spawn: Callable[..., object], offload: Offload, post: Post | None = None) -> None:
         """`spawn` starts a coroutine function, `offload` runs what blocks."""
         self._spawn, self._offload = spawn, offload
-        self._post = post or post_by_urllib
+        self._post = post or http_post.post
         self._running = 0
         self._waiting: deque[tuple[HttpDelivery, Done]] = deque()
 
@@ -74,27 +69,3 @@ class HttpPort:
             return None
         is_temporary = status >= 500 or status == _TOO_MANY_REQUESTS
         return DeliveryError(delivery.target, f"the endpoint answered {status}", "REMOTE_ERROR", is_temporary)
-
-
-class _NoRedirects(HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """Reject redirects: they could lead to any host."""
-
-
-def post_by_urllib(url: str, headers: Mapping[str, str], body: bytes) -> int:
-    """Send by the standard library; name and password in the URL become a header. See `Post`."""
-    parts = urlsplit(url)
-    given = dict(headers)
-    if parts.username is not None:
-        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        given["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
-        parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])
-    request = Request(urlunsplit(parts), body, given, method="POST")  # noqa: S310  # http or https: checked
-    opener = build_opener(_NoRedirects())
-    try:
-        with opener.open(request, timeout=_WITHIN_S) as answer:
-            answer.read(_MAX_ANSWER_BYTES)
-            return int(answer.status)
-    except HTTPError as error:
-        with error:
-            return error.code

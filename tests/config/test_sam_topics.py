@@ -138,6 +138,8 @@ def test_what_nobody_here_can_get_is_left_out_with_a_warning(template, subscript
     ("events", "problem"),
     [
         (event("FilterPolicy: {a: [1]}"), "Properties.Topic: is required"),
+        (event("Topic: {}, SqsSubscription: true"), "Properties.Topic: {} is not the ARN of a topic"),
+        (event("Topic: true, SqsSubscription: true"), "Properties.Topic: True is not the ARN of a topic"),
         (event("Topic: !Ref T, FilterPolicy: {a: 1}"), '"a" must be an object or an array'),
         (event("Topic: !Ref T, FilterPolicyScope: Body"), "FilterPolicyScope"),
         (event("Topic: o.fifo"), "a FIFO topic cannot invoke a function"),

@@ -40,8 +40,8 @@ def sns_event(settings: TemplateTable, event: str, draft: FunctionDraft, templat
     if template.doubted(place):
         template.leave_out(place[:-1], _DEPLOYED)
         return
-    if topic is None:
-        template.reading.problems.append(Problem((*place, "Topic"), "is required"))
+    if not isinstance(topic, str):
+        template.reading.problems.append(_no_topic(topic, (*place, "Topic")))
         return
     if not is_table(through) and str(through).lower() != "true":
         template.reading.add_event(draft, {"type": "sns", "topic": topic, **policy}, place, draft.alias)
@@ -75,6 +75,8 @@ def read_subscription(logical: str, _kind: str, template: Template) -> None:
     properties.read("Region")
     if topic is None or template.doubted((*properties.place, "TopicArn")):
         template.leave_out(properties.place[:-1], _DEPLOYED)
+    elif not isinstance(topic, str):
+        template.reading.problems.append(_no_topic(topic, (*properties.place, "TopicArn")))
     else:
         _read_subscriber(topic, properties, properties.place, template)
 
@@ -120,6 +122,10 @@ def _subscribe(topic: str, subscription: Table, place: Place, template: Template
     subscriptions = table.setdefault("subscriptions", [])
     reading.places["topics", topic, "subscriptions", len(subscriptions)] = place
     subscriptions.append(subscription)
+
+
+def _no_topic(given: Any, place: Place) -> Problem:
+    return Problem(place, "is required" if given is None else f"{given!r} is not the ARN of a topic")
 
 
 def _policy(table: Mapping[str, Any]) -> Table:

@@ -114,7 +114,8 @@ pattern = '"of other"'
 async def test_a_function_gets_what_the_configuration_says(app, tmp_path):
     """From the first line on, without any client; the other function's group is where it logs."""
     (tmp_path / "engine.toml").write_text(CONFIG)
-    async with Engine.with_listeners(load_config("engine.toml", {"aws": "127.0.0.1:0"})) as engine:
+    any_ports = dict.fromkeys(("http", "aws", "admin"), "127.0.0.1:0")
+    async with Engine.with_listeners(load_config("engine.toml", any_ports)) as engine:
         await engine.invoke("orders", {"n": 1})
         await engine.invoke("other", 2)
         found = await messages(app, 3)

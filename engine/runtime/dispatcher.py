@@ -121,11 +121,18 @@ class Dispatcher:
     # ---------------------------------------------------------------- Sink
 
     def submit(self, event: Event, reply: Reply, /) -> None:
-        """Accept `event`; `reply` is called once, now or later."""
+        """Accept `event`; `reply` is called once, now or later.
+
+        Raises:
+            FunctionNotFound: There is no such function, or its qualifier stands for no version.
+            NotAccepting: The engine stops.
+        """
         try:
             submit = self._submits[event.function]
         except KeyError:
             raise self._rejection(event) from None
+        if event.qualifier is not None:  # whatever versions there are, it has to stand for one of them
+            submit = self._routers[event.function].submit
         submit(event, reply)
 
     def invoke(self, event: Event, /) -> Coroutine[Any, Any, Outcome]:

@@ -21,6 +21,16 @@ async def test_an_unknown_function_is_named(runtime):
         await runtime.dispatcher.invoke(runtime.event("g"))
 
 
+async def test_a_qualifier_that_stands_for_nothing_is_not_the_latest(runtime):
+    """Though the function has no other version, as after its alias was deleted."""
+    runtime.add("f")
+    runtime.open()
+
+    with pytest.raises(FunctionNotFound, match="f:live"):
+        await runtime.dispatcher.invoke(runtime.event("f", qualifier="live"))
+    assert (await runtime.dispatcher.invoke(runtime.event("f", qualifier="$LATEST"))).ok
+
+
 async def test_before_it_is_open_nothing_is_taken(runtime):
     """An unknown name is not told apart yet."""
     runtime.add("f")

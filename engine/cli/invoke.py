@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import sys
 from collections.abc import Callable, Mapping
@@ -39,6 +40,7 @@ from engine.runtime.virtual_time import VirtualTimeLoop, virtual_platform
 from engine.sources.samples.common import EPOCH_S
 
 _FAILED = 1
+_READER_LOOK_S = 0.002
 
 
 @click.command("invoke", cls=TemplateCommand)
@@ -88,6 +90,7 @@ def invoke(
         )
     if durable and path is not None:
         complain(["--durable is for MODULE.FUNCTION: with --config, functions say it themselves"])
+    body: bytes | None
     with StandardOutput() as output:
         if url is not None:
             if unused := [f"--{name}" for name, value in overrides.items() if value is not None]:
@@ -95,8 +98,9 @@ def invoke(
             failed, body, log = run(_remotely(url, function, payload))
             output.err.write(log)
         else:
-            failed, body = _here(function, payload, path, parameters, overrides, how, output.err.write)
-    sys.stdout.buffer.write(body + b"\n")
+            failed, body = _here(function, payload, path, parameters, overrides, how, output)
+    if body is not None:
+        sys.stdout.buffer.write(body + b"\n")
     raise click.exceptions.Exit(_FAILED if failed else 0)
 
 
@@ -116,8 +120,8 @@ def _here(
     parameters: tuple[str, ...],
     overrides: Mapping[str, str | None],
     how: _How,
-    write_log: Callable[[str], object],
-) -> tuple[bool, bytes]:
+    output: StandardOutput,
+) -> tuple[bool, bytes | None]:
     targets = () if path else (function,)
     config = configured(path, targets, {"log_format": "text", **overrides}, parameters, how.changed)
     warn(config)
@@ -129,11 +133,11 @@ def _here(
 
     is_durable = any(one.name == function and one.durable for one in config.functions)
 
-    async def once() -> tuple[bool, bytes]:
-        async with _engine(config, how, write_log) as engine:
+    async def once() -> tuple[bool, bytes | None]:
+        async with _engine(config, how, output.err.write) as engine:
             if is_durable:
-                return await _execute(engine, function, payload, how.answers, write_log)
-            return await _stream(engine, function, payload)
+                return await _execute(engine, function, payload, how.answers, output.err.write)
+            return await _stream(engine, function, payload, output)
 
     try:
         return run(once(), VirtualTimeLoop if how.virtual_time else new_event_loop)
@@ -141,17 +145,38 @@ def _here(
         complain(str(error).splitlines())
 
 
-async def _stream(engine: Engine, function: str, payload: bytes) -> tuple[bool, bytes]:
-    """Print a response as it comes. Returns whether it failed, and what its caller gets then."""
-    out = sys.stdout.buffer
+async def _stream(
+    engine: Engine, function: str, payload: bytes, output: StandardOutput
+) -> tuple[bool, bytes | None]:
+    """Print a response that streams as it comes, byte for byte.
+
+    Returns whether it failed, and what is still to be printed: the result of one that did not stream.
+    """
+    whole = b""
     pieces = engine.stream(function, orjson.loads(payload))
     async for piece in pieces:
-        out.write(piece)
-        out.flush()
+        if pieces.content_type is None:
+            whole += piece
+        else:
+            await _print(output, piece)
     outcome = pieces.outcome
-    if pieces.content_type is not None and not outcome.ok:
-        out.write(b"\n")  # the error is a line of its own, after what has come
-    return not outcome.ok, outcome.body if not outcome.ok else b""
+    if pieces.content_type is None:
+        return not outcome.ok, whole if outcome.ok else outcome.body
+    if not outcome.ok:  # the error is a line of its own, after what has come
+        await _print(output, b"\n%b\n" % outcome.body)
+    return not outcome.ok, None
+
+
+async def _print(output: StandardOutput, data: bytes) -> None:
+    """Wait for a reader of standard output that is slow, and write nothing for one that is gone."""
+    try:
+        while data:
+            taken = output.offer(data)
+            data = data[taken:]
+            if not taken:
+                await asyncio.sleep(_READER_LOOK_S)
+    except OSError:
+        pass
 
 
 async def _execute(

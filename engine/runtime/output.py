@@ -220,6 +220,21 @@ class StandardOutput:
         for redirected in self._streams:
             redirected.close()
 
+    def offer(self, data: bytes) -> int:
+        """Write to standard output what its reader takes at once: for who waits for the reader himself.
+
+        Returns how many bytes it took, 0 if it is slow. Raises OSError if it is gone.
+        """
+        descriptor = self._streams[0].original
+        polled = select.poll()
+        polled.register(descriptor, select.POLLOUT)
+        if not polled.poll(0):
+            return 0
+        try:
+            return os.write(descriptor, data[: select.PIPE_BUF])  # so much never blocks
+        except BlockingIOError:
+            return 0
+
     def dropped(self) -> dict[str, int]:
         """Lines that nobody will ever read, by stream."""
         return {"stdout": self.out.dropped, "stderr": self.err.dropped}
@@ -253,19 +268,25 @@ class StandardOutput:
 
 
 class _RedirectedStream:
-    """One of the two: its reader's descriptor, the pipe in its place, and what writes on."""
+    """One of the two: its reader's descriptor, the pipe in its place, and what writes on.
+
+    Attributes:
+        original: The reader's descriptor.
+        source: What the pipe in its place gives.
+        writer: Writes on.
+    """
 
     def __init__(self, number: int, stream: object, gap: Callable[[int], str], *, between: bool) -> None:
         self._number = number
-        self._original = os.dup(number)
+        self.original = os.dup(number)
         self.source, sink = os.pipe()
         os.set_blocking(self.source, False)
         if between:
             os.dup2(sink, number)
         os.close(sink)
         if number == 2 and faulthandler.is_enabled():
-            faulthandler.enable(self._original)  # what it writes while the process dies, nobody would pass on
-        self.writer = OutputWriter(self._original, gap, encoding=getattr(stream, "encoding", None) or "utf-8")
+            faulthandler.enable(self.original)  # what it writes while the process dies, nobody would pass on
+        self.writer = OutputWriter(self.original, gap, encoding=getattr(stream, "encoding", None) or "utf-8")
 
     def read(self) -> bool:
         """Pass on what is there; False if there is nothing, now or for ever."""
@@ -282,18 +303,18 @@ class _RedirectedStream:
         for stream in (sys.stdout, sys.stderr):
             if stream is not None and not stream.closed:
                 stream.flush()
-        os.dup2(self._original, self._number)
+        os.dup2(self.original, self._number)
 
     def close(self) -> None:
         """See whether the reader will take what comes from now on, now that all is written or dropped."""
-        if self.writer.failing or not _is_writable(self._original, 0):
+        if self.writer.failing or not _is_writable(self.original, 0):
             nothing = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nothing, self._number)
             os.close(nothing)
         if self._number == 2 and faulthandler.is_enabled():
             faulthandler.enable(2)
         if self.writer.is_done:
-            os.close(self._original)
+            os.close(self.original)
 
 
 def _is_writable(descriptor: int, wait_ms: int | None) -> bool:

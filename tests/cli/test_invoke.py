@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -121,3 +122,43 @@ def test_what_a_generator_yields_is_printed_as_it_comes(tmp_path):
 
     assert (1, "one two", "LookupError") == (done.returncode, body, json.loads(error)["errorType"])
     assert 1 == done.stderr.count("AWS has announced streaming for Python, not shipped it")
+
+
+@pytest.mark.real_time
+def test_a_stream_is_printed_byte_for_byte_however_slowly_it_is_read(tmp_path):
+    """Nothing is dropped, and no newline is added to what may be a file."""
+    (tmp_path / "app.py").write_text(
+        "def handler(event, context):\n    for _ in range(160):\n        yield bytes(65_536)\n"
+    )
+    words = ["invoke", "app.handler", "--streaming", "--executor", "thread"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "engine", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as invoked:
+        first = invoked.stdout.read(1)
+        time.sleep(0.3)  # the pipe is full; what else could be kept is less than what comes
+        rest = invoked.stdout.read()
+
+    assert (0, 160 * 65_536) == (invoked.returncode, len(first + rest))
+
+
+@pytest.mark.real_time
+def test_a_reader_of_a_stream_that_goes_ends_nothing(tmp_path):
+    (tmp_path / "app.py").write_text(
+        "def handler(event, context):\n    for _ in range(16):\n        yield bytes(65_536)\n"
+    )
+    words = ["invoke", "app.handler", "--streaming", "--executor", "thread"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "engine", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as invoked:
+        invoked.stdout.read(1)
+        invoked.stdout.close()
+        log = invoked.stderr.read()
+
+    assert (0, True) == (invoked.returncode, "REPORT RequestId" in log)

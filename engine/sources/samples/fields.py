@@ -17,6 +17,8 @@ Kind = Literal["text", "route", "json", "object", "whole", "flag", "time"]
 _PLACEHOLDER: Final = re.compile(r"\{(n|i|uuid)\}")
 _MOST: Final = 10_000
 _OPENING: Final = {"{": "}", "[": "]"}
+_MAX_FILE_BYTES: Final = 64 * 1024 * 1024
+_MAX_SHOWN: Final = 200
 
 
 class SampleField(NamedTuple):
@@ -89,11 +91,11 @@ def _read(field: SampleField, text: str) -> Any:
     if field.kind in ("json", "object") or text[:1] == '"':
         try:
             value = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if field.kind == "object" or text[:1] in ('"', "{", "["):
-                raise ValueError(f"{field.name}: {text} is not JSON: {error}") from None
+                raise ValueError(f"{field.name}: {text[:_MAX_SHOWN]} is not JSON: {error}") from None
     if field.kind == "object" and not isinstance(value, dict):
-        raise ValueError(f"{field.name}: {text} is no JSON object")
+        raise ValueError(f"{field.name}: {text[:_MAX_SHOWN]} is no JSON object")
     if field.kind == "whole":
         if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:6]) <= _MOST:
             raise ValueError(f"{field.name}: {text} is no whole number from 1 to {_MOST:,}")
@@ -148,12 +150,16 @@ def value_of(text: str) -> str:
     """A value as it is written: the text of FILE for `@FILE`.
 
     Raises:
-        ValueError: The file cannot be read.
+        ValueError: The file cannot be read, or has more than 64 MiB.
     """
     if not text.startswith("@"):
         return text
     try:
-        return Path(text[1:]).read_text(encoding="utf-8")
+        with Path(text[1:]).open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
+        if len(content) > _MAX_FILE_BYTES:
+            raise ValueError("more than 64 MiB are in it")
+        return content.decode().replace("\r\n", "\n")
     except (OSError, ValueError) as error:
         raise ValueError(f"{text[1:]}: {getattr(error, 'strerror', None) or error}") from None
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, NamedTuple, cast
 from urllib.parse import quote, urlencode
 
 from engine.core.function import Function
+from engine.core.table import read_errors
 from engine.ports import Binding, Host
 from engine.protocols.http.server import Request
 from engine.sources.http.event_handler import Router
@@ -163,7 +164,11 @@ def _http(settings: dict[str, Any], sent: _Sent, function: str, at_s: float, sal
 @lru_cache(maxsize=16)  # of events that are made by the thousand, for a load test
 def _router(function: str, settings: str) -> Router:
     """What finds the one route with these settings, JSON."""
-    event = HttpEvent(**json.loads(settings))
+    try:
+        event = HttpEvent(**json.loads(settings))
+    except ValueError as error:
+        wrong = read_errors(error)[0]
+        raise ValueError(f"{wrong['loc'][0]}: {wrong['msg'].removeprefix('Value error, ')}") from None
     binding = Binding(function=Function(function, handler="app.handler"), settings=event)
     listen = {LISTENER: (PEER, _PORT)}
     host = Host(account=ACCOUNT, clock=StillClock(EPOCH_S), new_request_id=SampleIds(), listen=listen)

@@ -32,6 +32,7 @@ from engine.core.streams.commands import (
 )
 from engine.core.streams.poller import StreamPoller
 from engine.core.streams.records import ReadFailure
+from engine.core.streams.settings import MAX_PAYLOAD_BYTES
 from engine.core.trace_context import ROOT_BITS, new_root
 from engine.errors import FunctionNotFound, NotAccepting
 from engine.ports import Clock, Sink
@@ -125,6 +126,7 @@ class StreamDriver:
         self._unpositioned: set[str] = set()
         self._listed = False
         self._troubled: set[str] = set()
+        self._is_invocation_troubled = False
         self._is_said = False
         self._quiet_until_s = float("-inf")
         self._starts = Starts(client, by_time=plan.trigger == "kinesis")
@@ -267,7 +269,15 @@ class StreamDriver:
     # --- invoking
 
     def _invoke(self, batch: StreamBatch) -> None:
-        plan = self._plan
+        plan, records = self._plan, batch.records
+        self._running += 1
+        self._idle.clear()
+        if len(records) == 1 and records[0].size_bytes > MAX_PAYLOAD_BYTES:
+            place = f"{batch.shard_id}, {records[0].sequence_number}"
+            self._say_once(f"a record ({place}) is more than an event of 6 MB may have: its batch fails")
+            self.last_result = _PROBLEM
+            self._end(batch, BatchResult(ResultKind.FAILED))
+            return
         event = Event(
             plan.function,
             event_of(batch, self._client.arn),
@@ -279,19 +289,25 @@ class StreamDriver:
             None,
             plan.qualifier,
         )
-        self._running += 1
-        self._idle.clear()
         try:
             self._sink.submit(event, partial(self._answered, batch, event))
-        except FunctionNotFound:
+        except FunctionNotFound as error:
+            self._say_once(f"{error}: its records wait for it")
             self._end(batch, BatchResult(ResultKind.THROTTLED))
         except NotAccepting:  # the engine stops
             self._stopping.set()
             self._end(batch, BatchResult(ResultKind.THROTTLED))
 
+    def _say_once(self, text: str) -> None:
+        """A line about what the function does not get, until it gets something."""
+        if not self._is_invocation_troubled:
+            self._is_invocation_troubled = True
+            self._say(f"{self._plan.name}: {text}")
+
     def _answered(self, batch: StreamBatch, event: Event, outcome: Outcome) -> None:
         kind = _KINDS.get(outcome.status, ResultKind.FAILED)
         if kind is not ResultKind.THROTTLED:
+            self._is_invocation_troubled = False
             self._sizes.sent(len(batch.records))
             self.last_result = _OK if kind is ResultKind.SUCCEEDED else _PROBLEM
         self._end(batch, BatchResult(kind, outcome.body, outcome.request_id, event.version))

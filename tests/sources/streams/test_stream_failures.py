@@ -168,6 +168,35 @@ async def test_throttles_are_no_attempts(make_stream_site):
         assert 1 == site.entry.driver.poller.report(site.clock.wall()).blocked
 
 
+async def test_a_record_that_fits_in_no_event_is_given_up_as_one_that_fails(make_stream_site):
+    """The function never sees it; a line says so, and what is behind it is delivered."""
+    async with make_stream_site(maximum_retry_attempts=1, on_failure="q") as site:
+        site.put("x" * 5_000_000, key="k")
+        site.put("fits", key="k")
+        await anyio.sleep(5)
+        [(_, record)] = site.delivered
+
+        assert [["fits"]] == site.batches
+        assert 2 == orjson.loads(record.body)["requestContext"]["approximateInvokeCount"]
+        assert [True] == ["more than an event of 6 MB may have" in line for line in site.said]
+
+
+async def test_a_function_that_is_not_there_is_said_once_and_its_records_wait(make_stream_site):
+    async with make_stream_site() as site:
+        entry = site.entry
+        site.mappings.change(entry, "gone", None, entry.settings)
+        site.put("x")
+        await anyio.sleep(30)
+        said = list(site.said)
+        site.mappings.change(entry, "work", None, entry.settings)
+        await anyio.sleep(5)
+
+        assert [
+            "functions.gone: kinesis 's': function 'gone' is not configured: its records wait for it"
+        ] == said
+        assert ["x"] == site.data
+
+
 async def test_a_problem_is_shown_until_a_batch_succeeds(make_stream_site, failure):
     """AWS's words."""
     outcomes = [failure, None]

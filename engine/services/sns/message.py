@@ -248,6 +248,8 @@ def _number(text: str) -> int | float | None:
 
 def _decimal(text: str) -> float | None:
     """A number that JSON does not write so: `+1`, `.5`."""
+    if "_" in text or not text.isascii():  # Python's own ways to write digits
+        return None
     try:
         number = Decimal(text)
     except InvalidOperation:

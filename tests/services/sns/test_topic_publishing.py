@@ -41,6 +41,25 @@ async def test_a_standard_topic_passes_a_group_on(site):
     assert "MessageDeduplicationId" in site.publish(MessageDeduplicationId="x")[1]
 
 
+@pytest.mark.parametrize("text", ["1_000", "\u0663", "NaN", "Infinity", "0x10", "one"])
+async def test_an_attribute_that_is_no_number_is_refused(site, text):
+    """Python's own spellings of numbers too."""
+    site.topic()
+    answer = site.publish(MessageAttributes={"n": {"DataType": "Number", "StringValue": text}})
+
+    assert ("ParameterValueInvalid", "Could not cast message attribute 'n' value to number.") == answer
+
+
+@pytest.mark.parametrize(("text", "expected"), [("+150", 1), ("1.5e2", 1), (".5", 0), ("1e400", 1)])
+async def test_a_number_may_be_spelt_in_many_ways(site, text, expected):
+    """All of them are numbers for a policy."""
+    site.topic()
+    site.subscribe(FilterPolicy='{"n": [{"numeric": [">=", 150]}]}')
+    site.publish(MessageAttributes={"n": {"DataType": "Number", "StringValue": text}})
+
+    assert expected == len(site.bodies())
+
+
 @pytest.mark.parametrize("raw", ["true", "false"])
 async def test_what_cannot_be_delivered_is_a_dead_letter_as_a_queue_would_get_it(site, raw):
     """With raw delivery the message, and 10 of its attributes."""

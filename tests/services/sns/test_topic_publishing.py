@@ -47,7 +47,7 @@ async def test_an_attribute_that_is_no_number_is_refused(site, text):
     site.topic()
     answer = site.publish(MessageAttributes={"n": {"DataType": "Number", "StringValue": text}})
 
-    assert ("ParameterValueInvalid", "Could not cast message attribute 'n' value to number.") == answer
+    assert "Could not cast message attribute 'n' value to number." == answer[1]
 
 
 @pytest.mark.parametrize(("text", "expected"), [("+150", 1), ("1.5e2", 1), (".5", 0), ("1e400", 1)])

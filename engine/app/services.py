@@ -218,10 +218,17 @@ class Services:
             self.buses.declare(resources)
 
     def _make_streams(self) -> StreamMappings:
-        from engine.app.streams import stream_mappings
+        from engine.app.streams import checkpoint_folder, stream_mappings
 
-        parts, stats = self._engine.parts, self._engine.stats
-        return stream_mappings(self._host, self._partner, parts.senders, self._functions, stats.mappings)
+        engine = self._engine
+        return stream_mappings(
+            self._host,
+            self._partner,
+            engine.parts.senders,
+            self._functions,
+            engine.stats.mappings,
+            checkpoint_folder(self._config.state_dir, engine.platform, engine.say),
+        )
 
     def _make_sources(self, http: EventSource | None) -> dict[str, EventSource]:
         host = self._host

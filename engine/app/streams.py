@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 
 from engine.core.destinations import DestinationSender
 from engine.core.function import Account
+from engine.packages.state_folder import CHECKPOINTS
 from engine.ports import Host
+from engine.runtime.platform import Platform
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.partner.service import Partner
+from engine.sources.streams.checkpoint_files import CheckpointFiles
+from engine.sources.streams.checkpoint_keeper import CheckpointFolder
 from engine.sources.streams.clients import StreamAccess
 from engine.sources.streams.mappings import LiveStreamMappings, mappings_of
 from engine.telemetry.mapping_readings import MappingReading, Mappings, StreamReading
@@ -21,6 +26,7 @@ def stream_mappings(
     senders: Mapping[str, DestinationSender],
     functions: FunctionRegistry,
     shown: Mappings,
+    checkpoints: CheckpointFolder | None,
 ) -> LiveStreamMappings:
     """Make them, and have `shown` tell of them.
 
@@ -30,12 +36,25 @@ def stream_mappings(
         senders: What delivers records of what was given up, by service.
         functions: Know their roles.
         shown: What the metrics page has of mappings.
+        checkpoints: Where it is kept how far mappings are.
     """
     role_of = partial(_role_of, functions, host.account)
-    host.services.add(StreamAccess(partner=partner, senders=senders, role_of=role_of))
+    host.services.add(
+        StreamAccess(partner=partner, senders=senders, role_of=role_of, checkpoints=checkpoints)
+    )
     mappings = mappings_of(host)
     shown.watch(partial(stream_readings, mappings))
     return mappings
+
+
+def checkpoint_folder(
+    state_dir: str | None, platform: Platform, say: Callable[[str], None]
+) -> CheckpointFolder | None:
+    """In the state folder; None without one."""
+    if state_dir is None:
+        return None
+    files = CheckpointFiles(Path(state_dir).absolute() / CHECKPOINTS)
+    return CheckpointFolder(files=files, offload=platform.offload, clock=platform.clock, say=say)
 
 
 def _role_of(functions: FunctionRegistry, account: Account, name: str) -> str:

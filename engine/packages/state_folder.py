@@ -27,6 +27,8 @@ PACKAGES: Final = "packages"
 OBJECTS: Final = "objects"
 DURABLE: Final = "durable"
 """Name of the folder with the journal of durable executions."""
+CHECKPOINTS: Final = "checkpoints"
+"""Name of the folder that says how far mappings of streams are."""
 UNFINISHED: Final = ".new-"
 """Before the name of a package that is being made."""
 

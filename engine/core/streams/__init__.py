@@ -5,7 +5,8 @@ returns the commands (`commands.py`) that follow:
 
     open(now_s)                          the mapping is enabled: reading begins, or goes on
     pause(now_s)                         it is disabled: nothing is read or invoked; what runs may end
-    shards_listed(now_s, shards)         a ListShards was answered, all pages together
+    shards_listed(now_s, shards)         a ListShards was answered, all pages together; `is_other`: of
+                                         another stream than before
     listing_failed(now_s, failure)       or it failed
     read(now_s, request, page)           a ReadShard was answered
     read_failed(now_s, request, failure) or it failed

@@ -103,13 +103,18 @@ class StreamPoller:
             self.counts.given_back += shard.rewind()
         return []
 
-    def shards_listed(self, now_s: float, shards: Sequence[ShardInfo]) -> list[StreamCommand]:
-        """All shards of the stream, as `ListShards` asked."""
+    def shards_listed(
+        self, now_s: float, shards: Sequence[ShardInfo], *, is_other: bool = False
+    ) -> list[StreamCommand]:
+        """All shards of the stream, as `ListShards` asked.
+
+        `is_other`: it is another stream than the one that the checkpoints, or earlier listings, are of.
+        """
         self._is_listing = False
         self._listing_failures = 0
         self.counts.listings += 1
         commands: list[StreamCommand] = []
-        if self.is_gone:
+        if self.is_gone or is_other:
             self._come_back(commands)
         self._lineage.listed(shards)
         if not self.is_paused:
@@ -144,7 +149,7 @@ class StreamPoller:
         records = page.records
         self.counts.reads += 1
         self.counts.empty_reads += not records
-        shard.saw(records, now_s)
+        shard.saw(records, now_s, request.not_before_s)
         shard.cursor = page.cursor
         commands: list[StreamCommand] = []
         has_more = bool(records) and (page.behind_s is None or page.behind_s > 0)
@@ -267,12 +272,13 @@ class StreamPoller:
             self._list(now_s, commands)
 
     def _come_back(self, commands: list[StreamCommand]) -> None:
-        """The stream is there again, as another one: what was open of the old one can no longer be read."""
-        self.is_gone = False
+        """The stream is there, as another one: what was open of the old one can no longer be read."""
+        was_gone, self.is_gone = self.is_gone, False
         for shard in self._lineage.forget():
             for subshard in shard.subshards:
                 self.counts.given_back += subshard.give_back()
-        text = "the stream is there again: it is read from its beginning"
+        what = "the stream is there again" if was_gone else "the stream was made anew since it was read"
+        text = f"{what}: it is read from its beginning"
         commands.append(StreamNotice(StreamNoticeKind.STREAM_BACK, text))
 
     def _open_readable(self, now_s: float, commands: list[StreamCommand]) -> None:

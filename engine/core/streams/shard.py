@@ -102,8 +102,8 @@ class Shard:
         """Whether it is not listed any more."""
         return self.misses >= _MISSES
 
-    def saw(self, records: Sequence[StreamRecord], now_s: float) -> None:
-        """A page was read."""
+    def saw(self, records: Sequence[StreamRecord], now_s: float, asked_s: float) -> None:
+        """A page was read, which was asked for no sooner than `asked_s`."""
         if records:
             last = records[-1]
             self.last_sequence = last.sequence
@@ -111,7 +111,7 @@ class Shard:
             return
         self.empty_s = now_s
         if self.position.type is PositionType.LATEST:  # what comes from now on is wanted, whenever it is read
-            self.position = StreamPosition(PositionType.AT_TIMESTAMP, timestamp_s=now_s)
+            self.position = StreamPosition(PositionType.AT_TIMESTAMP, timestamp_s=asked_s)
 
     def take(self, records: Sequence[StreamRecord], now_s: float) -> list[Subshard]:
         """Put wanted records into the buffers; the sub-shards that got some."""

@@ -12,6 +12,7 @@ from engine.core.late_dataclass import dataclass
 from engine.ports import Host
 from engine.services.partner.service import Partner
 from engine.sources.streams import dynamodb, kinesis
+from engine.sources.streams.checkpoint_keeper import CheckpointFolder
 from engine.sources.streams.endpoint import (
     PartnerTransport,
     StreamEndpoint,
@@ -38,12 +39,14 @@ class StreamAccess:
         senders: By service, what delivers records of what was given up.
         role_of: Returns the ARN of the execution role of the function of that name.
         client: Makes the client of a mapping's stream in place of the engine's own; for tests.
+        checkpoints: Where checkpoints are kept; None = they end with the engine.
     """
 
     partner: Partner
     senders: Mapping[str, DestinationSender]
     role_of: Callable[[str], str]
     client: Callable[[StreamEvent], StreamClient] | None = None
+    checkpoints: CheckpointFolder | None = None
 
 
 def given_arn(settings: StreamEvent, account: Account) -> str:

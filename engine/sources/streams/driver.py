@@ -31,7 +31,7 @@ from engine.core.streams.commands import (
     StreamCommand,
 )
 from engine.core.streams.poller import StreamPoller
-from engine.core.streams.records import ReadFailure
+from engine.core.streams.records import PositionType, ReadFailure, ShardCheckpoint, StreamPosition
 from engine.core.streams.settings import MAX_PAYLOAD_BYTES
 from engine.core.trace_context import ROOT_BITS, new_root
 from engine.errors import FunctionNotFound, NotAccepting
@@ -79,6 +79,7 @@ class StreamDriver:
         poller: The kernel.
         last_result: AWS's `LastProcessingResult`.
         positioned: Set once it is known where reading begins, or that this cannot be known yet.
+        stream: `StreamClient.identity` of the stream that is read; None = not known.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class StreamDriver:
         sizes: BatchSizes,
         say: Callable[[str], None],
         discarded: Callable[[DiscardedBatch], None],
+        stream: str | None = None,
     ) -> None:
         """Nothing is asked or read yet.
 
@@ -106,10 +108,12 @@ class StreamDriver:
             sizes: Of the batches that ran.
             say: Takes a line for the operator.
             discarded: Sends the record of what was given up; it may not raise.
+            stream: Identity of the stream that the poller's checkpoints are of.
         """
         self.poller = poller
         self.last_result = NOTHING_YET
         self.positioned = asyncio.Event()
+        self.stream = stream
         self._plan, self._client, self._sink = plan, client, sink
         self._times, self._engine_clock = StreamClock(clock), clock
         self._new_request_id, self._say, self._discarded = new_request_id, say, discarded
@@ -124,7 +128,7 @@ class StreamDriver:
         self._group: asyncio.TaskGroup | None = None
         self._calls: set[asyncio.Task[None]] = set()
         self._unpositioned: set[str] = set()
-        self._listed = False
+        self._listed_s: float | None = None
         self._troubled: set[str] = set()
         self._is_invocation_troubled = False
         self._is_said = False
@@ -149,6 +153,16 @@ class StreamDriver:
             self._pause()
             self._timer.cancel()
             self.positioned.set()
+
+    def checkpoints(self) -> tuple[ShardCheckpoint, ...]:
+        """How far it is. `LATEST` is not among them: where nothing was read, a time says from when on."""
+        return tuple(map(self._dated, self.poller.checkpoints()))
+
+    def _dated(self, checkpoint: ShardCheckpoint) -> ShardCheckpoint:
+        if checkpoint.position.type is not PositionType.LATEST or self._listed_s is None:
+            return checkpoint
+        since = StreamPosition(PositionType.AT_TIMESTAMP, timestamp_s=self._listed_s)
+        return checkpoint._replace(position=since)
 
     # --- the kernel
 
@@ -181,7 +195,7 @@ class StreamDriver:
         if isinstance(command, InvokeBatch):
             self._invoke(command.batch)
         elif isinstance(command, ReadShard):
-            if not self._listed and command.cursor is None:
+            if self._listed_s is None and command.cursor is None:
                 self._unpositioned.add(command.shard_id)
             self._start(self._read, command)
         elif isinstance(command, ListShards):
@@ -209,8 +223,11 @@ class StreamDriver:
             self._obey(self.poller.listing_failed(self._times.now(), kind))
             return
         self._recovered("")
-        self._obey(self.poller.shards_listed(self._times.now(), shards))
-        self._listed = True
+        before, self.stream = self.stream, self._client.identity
+        is_other, now_s = before not in (None, self.stream), self._times.now()
+        self._obey(self.poller.shards_listed(now_s, shards, is_other=is_other))
+        if self._listed_s is None:
+            self._listed_s = now_s
         self._position(None)
 
     async def _read(self, command: ReadShard) -> None:
@@ -243,7 +260,7 @@ class StreamDriver:
         """A shard of the first listing has its cursor, or cannot have it."""
         if shard_id is not None:
             self._unpositioned.discard(shard_id)
-        if self._listed and not self._unpositioned:
+        if self._listed_s is not None and not self._unpositioned:
             self.positioned.set()
 
     def _failure(self, error: Exception, shard_id: str) -> ReadFailure:

@@ -35,7 +35,7 @@ class DynamodbClient:
     """Implements `StreamClient`.
 
     Attributes:
-        arn, closed_shards_grow: See `StreamClient`.
+        arn, closed_shards_grow, outlives_engine, identity: See `StreamClient`.
     """
 
     def __init__(
@@ -53,6 +53,8 @@ class DynamodbClient:
         self._endpoint, self._table, self._named, self._drop = endpoint, table, named, drop_unchanged
         self.arn = arn
         self.closed_shards_grow = endpoint.is_moto
+        self.outlives_engine = not endpoint.is_moto
+        self.identity: str | None = None
         self._identity: Any = None
 
     async def list_shards(self) -> Sequence[ShardInfo]:
@@ -61,7 +63,9 @@ class DynamodbClient:
             if self._named:
                 await self._find_newest()
             self._endpoint.in_doubt = False
-            return await self._list()
+            shards = await self._list()
+            self.identity = " ".join(map(str, self._identity))
+            return shards
 
     async def _list(self) -> Sequence[ShardInfo]:
         found: list[ShardInfo] = []
@@ -88,8 +92,7 @@ class DynamodbClient:
             document["SequenceNumber"] = position.sequence_number
         if position.type is PositionType.AT_TIMESTAMP:
             document["Timestamp"] = position.timestamp_s
-        answer = await self._endpoint.call("GetShardIterator", document)
-        return AnswerMembers("GetShardIterator", answer).text("ShardIterator")
+        return await self._endpoint.iterator(document)
 
     async def read(self, shard_id: str, cursor: Any, limit: int) -> StreamPage:
         """GetRecords. After the server could not be reached, whether it is the same stream."""

@@ -36,6 +36,8 @@ _KINDS: Final[Mapping[str, ReadFailure]] = {
 _THROTTLES: Final = frozenset(
     {"ProvisionedThroughputExceededException", "LimitExceededException", "ThrottlingException"}
 )
+_REFUSED: Final = frozenset({"InvalidArgumentException", "ValidationException", "ResourceNotFoundException"})
+_NUMBERS: Final = frozenset({"StartingSequenceNumber", "SequenceNumber"})
 
 
 class Transport(Protocol):
@@ -187,6 +189,22 @@ class StreamEndpoint:
                 self._lost = None
             raise
 
+    async def iterator(self, document: dict[str, Any]) -> str:
+        """A shard iterator. Raises StreamError: TRIMMED if the server does not know the sequence number.
+
+        Servers differ in how they say so: by InvalidArgumentException (Kinesis), ValidationException
+        (DynamoDB Streams), or (kinesis-mock) as if there were no such stream.
+        """
+        try:
+            answer = await self.call("GetShardIterator", document)
+        except StreamError as error:
+            if error.code not in _REFUSED or not _NUMBERS.intersection(document):
+                raise
+            oldest = {name: value for name, value in document.items() if name not in _NUMBERS}
+            await self.call("GetShardIterator", {**oldest, "ShardIteratorType": "TRIM_HORIZON"})
+            raise StreamError(ReadFailure.TRIMMED, error.reason, error.code) from None
+        return AnswerMembers("GetShardIterator", answer).text("ShardIterator")
+
     async def call(self, operation: str, document: Mapping[str, Any]) -> dict[str, Any]:
         """The answer's members.
 
@@ -264,7 +282,7 @@ def _failure(operation: str, answer: Response, document: Any) -> StreamError:
     message = str(document.get("message") or document.get("Message") or "")
     reason = " ".join(f"{operation}: {code}: {message}".split())[:_LONGEST_REASON]
     error = StreamThrottled if code in _THROTTLES else StreamError
-    return error(_KINDS.get(code, ReadFailure.ERROR), reason)
+    return error(_KINDS.get(code, ReadFailure.ERROR), reason, code)
 
 
 def aws_url(host: str, region: str) -> str:

@@ -34,7 +34,7 @@ class KinesisClient:
     """Implements `StreamClient`.
 
     Attributes:
-        arn, closed_shards_grow: See `StreamClient`.
+        arn, closed_shards_grow, outlives_engine, identity: See `StreamClient`.
     """
 
     def __init__(
@@ -52,13 +52,17 @@ class KinesisClient:
         self._endpoint, self._stream, self._named, self._role_arn = endpoint, stream, named, role_arn
         self.arn = arn
         self.closed_shards_grow = endpoint.is_moto
+        self.outlives_engine = not endpoint.is_moto
+        self.identity: str | None = None
         self._made_at: Any = None
 
     async def list_shards(self) -> Sequence[ShardInfo]:
         """All shards, all pages. GONE if it is another stream than before."""
         with self._endpoint.telling_lost():
             await self._identify()
-            return await self._list()
+            made_at, shards = self._made_at, await self._list()
+            self.identity = None if made_at is None else str(made_at)
+            return shards
 
     async def _list(self) -> Sequence[ShardInfo]:
         found: list[ShardInfo] = []
@@ -83,8 +87,7 @@ class KinesisClient:
             document["StartingSequenceNumber"] = position.sequence_number
         if position.type is PositionType.AT_TIMESTAMP:
             document["Timestamp"] = position.timestamp_s
-        answer = await self._endpoint.call("GetShardIterator", document)
-        return AnswerMembers("GetShardIterator", answer).text("ShardIterator")
+        return await self._endpoint.iterator(document)
 
     async def read(self, shard_id: str, cursor: Any, limit: int) -> StreamPage:
         """GetRecords. After the server could not be reached, whether it is the same stream."""

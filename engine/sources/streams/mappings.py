@@ -10,20 +10,21 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from engine.core.event_patterns.filter_criteria import MAX_FILTERS, FilterError
-from engine.core.late_dataclass import dataclass
 from engine.core.streams.counts import StreamCounts, StreamReport
 from engine.core.streams.poller import StreamPoller
-from engine.core.streams.records import ReadFailure, ShardCheckpoint
+from engine.core.streams.records import ReadFailure
 from engine.core.table import read_errors
 from engine.errors import ConfigError
 from engine.ports import Binding, Host, Sink
 from engine.sources.streams.batch_sizes import BatchSizes
+from engine.sources.streams.checkpoint_keeper import CheckpointKeeper
 from engine.sources.streams.clients import StreamAccess, client_of, given_arn
 from engine.sources.streams.discards import DiscardDelivery
-from engine.sources.streams.driver import NOTHING_YET, StreamDriver, StreamPlan
+from engine.sources.streams.driver import StreamDriver, StreamPlan
+from engine.sources.streams.entries import StreamEntry, name_of
 from engine.sources.streams.filters import record_filter
 from engine.sources.streams.kernel_settings import kernel_settings
-from engine.sources.streams.port import StreamClient, StreamError
+from engine.sources.streams.port import StreamError
 from engine.sources.streams.settings import DynamodbEvent, KinesisEvent, StreamEvent
 from engine.sources.streams.starts import StreamClock
 
@@ -31,54 +32,6 @@ _OPENED_WITHIN_S: Final = 5.0
 """How long a mapping is waited for to know where it begins."""
 _UNKNOWN_TO_AWS: Final = ("endpoint_url", "region", "profile", "poll_interval_s", "drop_unchanged")
 _EVENTS: Final[Mapping[str, type[StreamEvent]]] = {"kinesis": KinesisEvent, "dynamodb": DynamodbEvent}
-
-
-@dataclass(slots=True, kw_only=True)
-class StreamEntry:
-    """One mapping.
-
-    Attributes:
-        uuid: AWS's name for it.
-        function, qualifier: What it runs.
-        settings: How it reads.
-        modified_s: Wall time of the last change, seconds.
-        client: Its stream.
-        counts: What became of its records.
-        sizes: Of the batches that the function ran for.
-        changed: Set to have what runs for it end; there is another one then, unless it is closed.
-        checkpoints: How far it is, while nothing runs for it.
-        driver: What reads for it; None before and after, and while it is disabled.
-        result: What `last_result` is then.
-        destination_deliveries, destination_failures: Records of what was given up that were, and could not be
-            delivered.
-        is_closed: It was removed.
-    """
-
-    uuid: str
-    function: str
-    qualifier: str | None
-    settings: StreamEvent
-    modified_s: float
-    client: StreamClient
-    counts: StreamCounts
-    sizes: BatchSizes
-    changed: asyncio.Event
-    checkpoints: tuple[ShardCheckpoint, ...] = ()
-    driver: StreamDriver | None = None
-    result: str = NOTHING_YET
-    destination_deliveries: int = 0
-    destination_failures: int = 0
-    is_closed: bool = False
-
-    @property
-    def name(self) -> str:
-        """The metric label `source`: stream and function."""
-        return f"{self.settings.stream_name}:{self.function}"
-
-    @property
-    def last_result(self) -> str:
-        """AWS's `LastProcessingResult`."""
-        return self.result if self.driver is None else self.driver.last_result
 
 
 class LiveStreamMappings:
@@ -89,6 +42,7 @@ class LiveStreamMappings:
         self._times = StreamClock(host.clock)
         self._entries: dict[str, StreamEntry] = {}
         self._serving: dict[str, tuple[TaskGroup, Sink]] = {}
+        self._is_swept = False
 
     # --- mappings
 
@@ -97,7 +51,9 @@ class LiveStreamMappings:
         settings = binding.settings
         if not isinstance(settings, StreamEvent):
             raise TypeError(f"a stream event needs StreamEvent settings, not {type(settings).__name__}")
-        return self._add(binding.function.name, binding.qualifier, settings, None, None)
+        name, qualifier = binding.function.name, binding.qualifier
+        kept_as = name_of(name, qualifier, settings, {entry.kept_as for entry in self})
+        return self._add(name, qualifier, settings, None, None, kept_as)
 
     def __iter__(self) -> Iterator[StreamEntry]:
         return iter(self._entries.values())
@@ -200,6 +156,7 @@ class LiveStreamMappings:
     ) -> None:
         """Read the streams of that type until `stopping`; then let batches that run end."""
         try:
+            await self._sweep()
             async with anyio.create_task_group() as group:
                 self._serving[kind] = group, sink
                 begun = [(entry, anyio.Event()) for entry in self._of(kind)]
@@ -219,6 +176,7 @@ class LiveStreamMappings:
 
     async def _live(self, entry: StreamEntry, sink: Sink, started: anyio.Event) -> None:
         """Read for a mapping, each time with its newest settings, until it is closed or all are."""
+        keeper, is_new = self._keeper(entry), True
         try:
             while not entry.is_closed and entry.settings.type in self._serving:
                 entry.changed = asyncio.Event()
@@ -226,11 +184,21 @@ class LiveStreamMappings:
                     started.set()
                     await entry.changed.wait()
                     continue
+                if is_new and keeper is not None and (kept := await keeper.load()) is not None:
+                    entry.take(kept)
+                is_new = False
                 entry.driver = driver = self._driver(entry, sink)
                 started.set()
-                await driver.run(entry.changed)
-                entry.checkpoints, entry.result = tuple(driver.poller.checkpoints()), driver.last_result
-                entry.driver = None
+                async with anyio.create_task_group() as group:
+                    ended = anyio.Event()
+                    if keeper is not None:
+                        group.start_soon(keeper.keep, entry.now, driver.positioned, ended)
+                    await driver.run(entry.changed)
+                    ended.set()
+                entry.checkpoints, entry.stream = driver.checkpoints(), driver.stream
+                entry.result, entry.driver = driver.last_result, None
+            if entry.is_closed and keeper is not None:
+                await keeper.remove()
         finally:
             started.set()
             entry.driver = None
@@ -243,10 +211,13 @@ class LiveStreamMappings:
         settings: StreamEvent,
         uuid: str | None,
         modified_s: float | None,
+        kept_as: str | None = None,
     ) -> StreamEntry:
         host = self._host
+        uuid = uuid or host.new_request_id()
         entry = StreamEntry(
-            uuid=uuid or host.new_request_id(),
+            uuid=uuid,
+            kept_as=kept_as or uuid,
             function=function,
             qualifier=qualifier,
             settings=settings,
@@ -259,6 +230,19 @@ class LiveStreamMappings:
         self._entries[entry.uuid] = entry
         return entry
 
+    def _keeper(self, entry: StreamEntry) -> CheckpointKeeper | None:
+        """None if its checkpoints are of no use to another engine, or there is no state folder."""
+        folder = self._access.checkpoints
+        if folder is None or not entry.client.outlives_engine:
+            return None
+        return CheckpointKeeper(folder, entry.kept_as, entry.title)
+
+    async def _sweep(self) -> None:
+        """Remove the files of mappings that are no more. All are known when the first is served."""
+        folder, was_swept, self._is_swept = self._access.checkpoints, self._is_swept, True
+        if folder is not None and not was_swept:
+            await folder.sweep([entry.kept_as for entry in self])
+
     def _driver(self, entry: StreamEntry, sink: Sink) -> StreamDriver:
         host, settings = self._host, entry.settings
         poller = StreamPoller(kernel_settings(settings, entry.client), entry.checkpoints, entry.counts)
@@ -266,7 +250,7 @@ class LiveStreamMappings:
             function=entry.function,
             qualifier=entry.qualifier,
             trigger=settings.type,
-            name=f"functions.{entry.function}: {settings.type} {settings.stream_name!r}",
+            name=entry.title,
         )
         delivery = DiscardDelivery(entry, host, self._access.senders)
         driver = StreamDriver(
@@ -279,6 +263,7 @@ class LiveStreamMappings:
             sizes=entry.sizes,
             say=host.say,
             discarded=delivery.send,
+            stream=entry.stream,
         )
         driver.last_result = entry.result
         return driver

@@ -56,7 +56,7 @@ class ScriptedStream:
     """Implements `StreamClient`.
 
     Attributes:
-        arn, closed_shards_grow: See `StreamClient`.
+        arn, closed_shards_grow, outlives_engine, identity: See `StreamClient`.
         shards: All shards by id, those that are listed no more left out.
         is_gone: Every call answers that there is no such stream.
         faults: Raised by the next calls that read or list, one each.
@@ -65,6 +65,7 @@ class ScriptedStream:
     """
 
     closed_shards_grow = False
+    outlives_engine = True
 
     def __init__(
         self,
@@ -91,6 +92,7 @@ class ScriptedStream:
         self.shards: dict[str, ScriptedShard] = {}
         self.faults: deque[StreamError] = deque()
         self.is_gone = False
+        self.identity = "1"
         self.reads = self.listings = 0
         self._wall_s, self._rest, self._names_children = wall_s, members_of_all(arn, role_arn), names_children
         self._sequence, self._made = _FIRST_SEQUENCE, 0
@@ -147,6 +149,7 @@ class ScriptedStream:
     def renew(self, shards: int = 1) -> None:
         """Another stream of the same name, empty: what was there is gone."""
         self.shards.clear()
+        self.identity = str(int(self.identity) + 1)
         for number in range(shards):
             self._open_shard(_HASHES * number // shards, _HASHES * (number + 1) // shards, ())
 

@@ -147,6 +147,11 @@ class StreamEvent(SettingsTable):
         """The name of the stream or table, without the rest of an ARN."""
         raise NotImplementedError
 
+    @property
+    def given_name(self) -> str:
+        """What names the stream or table: a name or an ARN."""
+        raise NotImplementedError
+
 
 class KinesisEvent(StreamEvent):
     """A mapping from a Kinesis data stream.
@@ -174,6 +179,11 @@ class KinesisEvent(StreamEvent):
         found = _STREAM_ARN.fullmatch(self.stream)
         return found["name"] if found else self.stream
 
+    @property
+    def given_name(self) -> str:
+        """The stream's name or ARN."""
+        return self.stream
+
 
 class DynamodbEvent(StreamEvent):
     """A mapping from the stream of a DynamoDB table.
@@ -194,3 +204,8 @@ class DynamodbEvent(StreamEvent):
         """The table's name, without the rest of an ARN."""
         found = _TABLE_ARN.fullmatch(self.table)
         return found["name"] if found else self.table
+
+    @property
+    def given_name(self) -> str:
+        """The table's name or ARN."""
+        return self.table

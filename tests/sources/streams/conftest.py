@@ -19,7 +19,8 @@ from engine.core.outcome import Status
 from engine.ports import Binding, Host, ServiceRegistry
 from engine.services.partner.service import Partner
 from engine.sources.streams.clients import StreamAccess
-from engine.sources.streams.mappings import LiveStreamMappings, StreamEntry
+from engine.sources.streams.entries import StreamEntry
+from engine.sources.streams.mappings import LiveStreamMappings
 from engine.sources.streams.scripted import ScriptedStream
 from engine.sources.streams.settings import KinesisEvent
 from engine.sources.streams.source import KinesisSource

@@ -5,7 +5,8 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 import orjson
@@ -18,6 +19,8 @@ from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.ports import Binding, Host, ServiceRegistry
 from engine.services.partner.service import Partner
+from engine.sources.streams.checkpoint_files import CheckpointFiles
+from engine.sources.streams.checkpoint_keeper import CheckpointFolder
 from engine.sources.streams.clients import StreamAccess
 from engine.sources.streams.entries import StreamEntry
 from engine.sources.streams.mappings import LiveStreamMappings
@@ -25,6 +28,8 @@ from engine.sources.streams.scripted import ScriptedStream
 from engine.sources.streams.settings import KinesisEvent
 from engine.sources.streams.source import KinesisSource
 from engine.testing import Act, scripted_executor, virtual_platform
+
+T = TypeVar("T")
 
 HANDLER = "handlers.echo.async_handler"  # never run: the script is
 FAILURE = Result(Status.ERROR, b'{"errorType":"E"}')
@@ -51,7 +56,11 @@ class StreamRun(NamedTuple):
 
 
 class StreamSite:
-    """`event` is the mapping of the function `work`; `act` gets a `StreamRun`."""
+    """`event` is the mapping of the function `work`; `act` gets a `StreamRun`.
+
+    With `checkpoints`, a folder, and the stream of an earlier one as `reads` it is that engine, restarted.
+    `offloaded_s` has when files were read or written.
+    """
 
     def __init__(
         self,
@@ -60,12 +69,16 @@ class StreamSite:
         function: dict[str, Any] | None = None,
         stream: dict[str, Any] | None = None,
         settings: dict[str, Any] | None = None,
+        checkpoints: Path | None = None,
+        reads: ScriptedStream | None = None,
         **event: Any,
     ) -> None:
         self.event = KinesisEvent(**{"stream": "s", "starting_position": "TRIM_HORIZON", **event})
         self.act, self._shards, self._stream = act, shards, stream or {}
         self.functions = [Function("work", handler=HANDLER, **(function or {}))]
         self._settings = settings or {}
+        self._checkpoints, self._reads = checkpoints, reads
+        self.offloaded_s: list[float] = []
         self.runs: list[StreamRun] = []
         self.said: list[str] = []
         self.delivered: list[tuple[str, DestinationRecord]] = []
@@ -77,7 +90,8 @@ class StreamSite:
                 Engine(self.functions, platform=virtual_platform(), executor=executor, **self._settings)
             )
             self.clock = self.engine.platform.clock
-            self.stream = ScriptedStream(self.clock.wall, shards=self._shards, **self._stream)
+            self.stream = self._reads or ScriptedStream(self.clock.wall, shards=self._shards, **self._stream)
+            self.began_s = self.clock.now()
             services = ServiceRegistry()
             services.add(
                 StreamAccess(
@@ -85,6 +99,7 @@ class StreamSite:
                     senders={"sqs": self._deliver, "s3": self._deliver},
                     role_of=lambda name: f"arn:aws:iam::000000000000:role/{name}",
                     client=lambda _: self.stream,
+                    checkpoints=self._folder(),
                 )
             )
             self.host = Host(
@@ -110,6 +125,20 @@ class StreamSite:
 
     async def __aexit__(self, *args: object) -> None:
         await self._open.__aexit__(*args)
+
+    def _folder(self) -> CheckpointFolder | None:
+        if self._checkpoints is None:
+            return None
+        return CheckpointFolder(
+            files=CheckpointFiles(self._checkpoints),
+            offload=self._offload,
+            clock=self.clock,
+            say=self.said.append,
+        )
+
+    async def _offload(self, work: Callable[[], T], /) -> T:
+        self.offloaded_s.append(self.clock.now())
+        return work()
 
     def _deliver(self, arn: str, record: DestinationRecord) -> None:
         self.delivered.append((arn, record))

@@ -14,7 +14,7 @@ from engine.runtime.platform import Platform
 from engine.services.lambda_api.function_registry import FunctionRegistry
 from engine.services.partner.service import Partner
 from engine.sources.streams.checkpoint_files import CheckpointFiles
-from engine.sources.streams.checkpoint_keeper import CheckpointFolder
+from engine.sources.streams.checkpoint_saver import CheckpointFolder
 from engine.sources.streams.clients import StreamAccess
 from engine.sources.streams.mappings import LiveStreamMappings, mappings_of
 from engine.telemetry.mapping_readings import MappingReading, Mappings, StreamReading

@@ -12,7 +12,7 @@ from engine.core.late_dataclass import dataclass
 from engine.ports import Host
 from engine.services.partner.service import Partner
 from engine.sources.streams import dynamodb, kinesis
-from engine.sources.streams.checkpoint_keeper import CheckpointFolder
+from engine.sources.streams.checkpoint_saver import CheckpointFolder
 from engine.sources.streams.endpoint import (
     PartnerTransport,
     StreamEndpoint,

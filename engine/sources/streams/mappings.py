@@ -17,7 +17,7 @@ from engine.core.table import read_errors
 from engine.errors import ConfigError
 from engine.ports import Binding, Host, Sink
 from engine.sources.streams.batch_sizes import BatchSizes
-from engine.sources.streams.checkpoint_keeper import CheckpointKeeper
+from engine.sources.streams.checkpoint_saver import CheckpointSaver
 from engine.sources.streams.clients import StreamAccess, client_of, given_arn
 from engine.sources.streams.discards import DiscardDelivery
 from engine.sources.streams.driver import StreamDriver, StreamPlan
@@ -176,7 +176,7 @@ class LiveStreamMappings:
 
     async def _live(self, entry: StreamEntry, sink: Sink, started: anyio.Event) -> None:
         """Read for a mapping, each time with its newest settings, until it is closed or all are."""
-        keeper, is_new = self._keeper(entry), True
+        saver, is_new = self._saver(entry), True
         try:
             while not entry.is_closed and entry.settings.type in self._serving:
                 entry.changed = asyncio.Event()
@@ -184,21 +184,21 @@ class LiveStreamMappings:
                     started.set()
                     await entry.changed.wait()
                     continue
-                if is_new and keeper is not None and (kept := await keeper.load()) is not None:
+                if is_new and saver is not None and (kept := await saver.load()) is not None:
                     entry.take(kept)
                 is_new = False
                 entry.driver = driver = self._driver(entry, sink)
                 started.set()
                 async with anyio.create_task_group() as group:
                     ended = anyio.Event()
-                    if keeper is not None:
-                        group.start_soon(keeper.keep, entry.now, driver.positioned, ended)
+                    if saver is not None:
+                        group.start_soon(saver.keep, entry.now, driver.positioned, ended)
                     await driver.run(entry.changed)
                     ended.set()
                 entry.checkpoints, entry.stream = driver.checkpoints(), driver.stream
                 entry.result, entry.driver = driver.last_result, None
-            if entry.is_closed and keeper is not None:
-                await keeper.remove()
+            if entry.is_closed and saver is not None:
+                await saver.remove()
         finally:
             started.set()
             entry.driver = None
@@ -230,12 +230,12 @@ class LiveStreamMappings:
         self._entries[entry.uuid] = entry
         return entry
 
-    def _keeper(self, entry: StreamEntry) -> CheckpointKeeper | None:
+    def _saver(self, entry: StreamEntry) -> CheckpointSaver | None:
         """None if its checkpoints are of no use to another engine, or there is no state folder."""
         folder = self._access.checkpoints
         if folder is None or not entry.client.outlives_engine:
             return None
-        return CheckpointKeeper(folder, entry.kept_as, entry.title)
+        return CheckpointSaver(folder, entry.kept_as, entry.title)
 
     async def _sweep(self) -> None:
         """Remove the files of mappings that are no more. All are known when the first is served."""

@@ -8,17 +8,20 @@ from typing import Any
 
 import pytest
 
-from engine.core.streams.commands import BatchResult, ListShards, StreamBatch, StreamNoticeKind
+from engine.core.streams.commands import BatchResult, InvokeBatch, ListShards, StreamBatch, StreamNoticeKind
 from engine.core.streams.destination_record import iso_time
 from engine.core.streams.lineage import Lineage
 from engine.core.streams.poller import StreamPoller
 from engine.core.streams.records import (
     LATEST,
+    TRIM_HORIZON,
     PositionType,
     ReadFailure,
     ShardCheckpoint,
     ShardInfo,
+    StreamPage,
     StreamPosition,
+    StreamRecord,
     checkpoint_document,
     checkpoint_of,
 )
@@ -202,6 +205,21 @@ def test_a_stream_that_is_gone_is_told_once_and_read_from_its_beginning_when_it_
         each.kind for each in made.notices
     ]
     assert [["before"], ["after"]] == payloads(made)
+
+
+def test_checkpoints_of_another_stream_are_forgotten_and_it_is_read_from_its_beginning() -> None:
+    """Whatever the numbers of its records are, and also if the mapping began with the newest record."""
+    number = StreamPosition(PositionType.AFTER_SEQUENCE_NUMBER, "9" * 56)
+    settings = StreamSettings(starting_position=PositionType.LATEST)
+    poller = StreamPoller(settings, [ShardCheckpoint("a", number, subshards=(10**56,))])
+    poller.open(1.0)
+    notice, *reads = poller.shards_listed(1.0, [ShardInfo("a"), ShardInfo("b")], is_other=True)
+    record = StreamRecord(1, "1", "k", 1.0, 10, b"{}")
+    commands = poller.read(1.0, reads[0], StreamPage([record], "cursor"))
+
+    assert StreamNoticeKind.STREAM_BACK is notice.kind
+    assert [("a", TRIM_HORIZON), ("b", TRIM_HORIZON)] == [(each.shard_id, each.position) for each in reads]
+    assert [[record]] == [list(each.batch.records) for each in commands if isinstance(each, InvokeBatch)]
 
 
 def test_what_was_read_of_a_stream_that_is_gone_is_still_delivered() -> None:

@@ -20,7 +20,7 @@ from engine.core.outcome import Status
 from engine.ports import Binding, Host, ServiceRegistry
 from engine.services.partner.service import Partner
 from engine.sources.streams.checkpoint_files import CheckpointFiles
-from engine.sources.streams.checkpoint_keeper import CheckpointFolder
+from engine.sources.streams.checkpoint_saver import CheckpointFolder
 from engine.sources.streams.clients import StreamAccess
 from engine.sources.streams.entries import StreamEntry
 from engine.sources.streams.mappings import LiveStreamMappings

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from engine.core.streams.records import TRIM_HORIZON, ReadFailure
+from engine.core.streams.records import TRIM_HORIZON, PositionType, ReadFailure, StreamPosition
 from engine.protocols.aws.signing import MADE_UP, Credentials
 from engine.protocols.http.client import CannotConnect, Response
 from engine.runtime.clock import SystemClock
@@ -223,6 +223,65 @@ async def test_what_cannot_be_used_is_one_line(sent, kind, said):
     assert said in error.reason
     assert "\n" not in error.reason
     assert len(error.reason) < 400
+
+
+@pytest.mark.parametrize(
+    ("code", "client_at"),
+    [
+        ("InvalidArgumentException", kinesis_at),
+        ("ResourceNotFoundException", kinesis_at),
+        ("com.amazonaws.dynamodb.v20120810#ValidationException", dynamodb_at),
+        ("TrimmedDataAccessException", dynamodb_at),
+    ],
+)
+async def test_a_number_that_the_server_does_not_know_is_one_that_is_not_kept(code, client_at):
+    """However it says so; if there is no such shard, it is gone."""
+    shards = ["a"]
+
+    def respond(_, given):
+        if given["ShardId"] not in shards:
+            return answer(400, {"__type": "ResourceNotFoundException"})
+        if given["ShardIteratorType"] == "TRIM_HORIZON":
+            return answer(200, {"ShardIterator": "i"})
+        return answer(400, {"__type": code})
+
+    position = StreamPosition(PositionType.AFTER_SEQUENCE_NUMBER, "7")
+    kinds = []
+    async with serving(respond) as (url, _):
+        client = client_at(url)
+        for shard_id in ("a", "b"):
+            with pytest.raises(StreamError) as caught:
+                await client.cursor(shard_id, position)
+            kinds.append(caught.value.kind)
+        client.close()
+
+    assert [ReadFailure.TRIMMED, ReadFailure.GONE] == kinds
+
+
+async def test_a_stream_is_known_by_when_it_was_made():
+    """Of a table's stream its ARN counts too. Where nothing tells it, it has no identity."""
+    made_at = [5.5, None]
+
+    def respond(operation, _):
+        if operation == "DescribeStreamSummary":
+            return answer(200, {"StreamDescriptionSummary": {"StreamCreationTimestamp": made_at[0]}})
+        if operation == "DescribeStream":
+            described = {"StreamArn": TABLE, "CreationRequestDateTime": 5.5, "Shards": []}
+            return answer(200, {"StreamDescription": described})
+        return answer(200, {"Shards": []})
+
+    found = []
+    async with serving(respond) as (url, _):
+        for client in (kinesis_at(url), dynamodb_at(url)):
+            await client.list_shards()
+            found.append(client.identity)
+            client.close()
+        made_at.pop(0)
+        client = kinesis_at(url)
+        await client.list_shards()
+        client.close()
+
+    assert ["5.5", f"{TABLE} 5.5", None] == [*found, client.identity]
 
 
 async def test_an_answer_that_is_too_large_is_refused():

@@ -43,7 +43,7 @@ class CheckpointFolder:
         await self.offload(partial(self.files.sweep, mappings))
 
 
-class CheckpointKeeper:
+class CheckpointSaver:
     """The file of one mapping. One method at a time."""
 
     def __init__(self, folder: CheckpointFolder, mapping: str, title: str) -> None:

@@ -22,7 +22,7 @@ GIVEN_UP = frozenset(
         advice alarm answering attachments bench birth born bring buried bury conduct courier
         cradle crew deaf desk dismiss drafts dress employ errand express fate feeds foresee
         fronts furnish guardian handover happening happenings hire holding house inbound intake
-        saver landlord lane lanes laws linger mail memo nest nestling nursery office orders
+        keeper landlord lane lanes laws linger mail memo nest nestling nursery office orders
         outlet pace packed parcel rehearsal rouse rubbish scaler scratch settle shelf shop stamp
         stamps stock strike surroundings switch terms timekeeper timepiece told unborn vanish
         verdicts works

@@ -74,9 +74,9 @@ class AgentActor:
         self._installed = Installed(assignment.owner, _engine_version(), platform.python_version())
         self._agent: subprocess.Popen[bytes] | None = None
         self._ends = threading.Event()
-        self._saver = threading.Thread(target=self._keep, daemon=True)
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
         if self._installed.version == assignment.version:
-            self._saver.start()
+            self._keeper.start()
 
     def ping(self) -> bool:
         """Whether the agent's process runs."""

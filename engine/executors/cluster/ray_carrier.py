@@ -41,7 +41,7 @@ class RayCarrier:
         self._owner = secrets.token_hex(8)
         self._order: dict[str, Any] = {}
         self._process: asyncio.subprocess.Process | None = None
-        self._saver: asyncio.Task[None] | None = None
+        self._keeper: asyncio.Task[None] | None = None
         self._wished = 0
 
     async def open(self, listener: tuple[str, int], secret: bytes) -> None:
@@ -65,7 +65,7 @@ class RayCarrier:
             "autoscaler": config.autoscaler,
         }
         await self._start()
-        self._saver = asyncio.get_running_loop().create_task(self._keep())
+        self._keeper = asyncio.get_running_loop().create_task(self._keep())
 
     def wish(self, agents: int) -> None:
         """Say how many agents would be of use."""
@@ -75,9 +75,9 @@ class RayCarrier:
 
     async def close(self) -> None:
         """End the agents and what has placed them."""
-        if self._saver is not None:
-            self._saver.cancel()
-            await asyncio.wait([self._saver])
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
         if self._process is not None:
             await self._end(self._process, _CLOSE_S)
 

@@ -52,7 +52,7 @@ class Nodes:
         self.wishes.append(agents)
 
 
-def saver(nodes: Nodes, *, autoscaler: bool = False) -> tuple[RayAgents, list[str]]:
+def keeper(nodes: Nodes, *, autoscaler: bool = False) -> tuple[RayAgents, list[str]]:
     said: list[str] = []
     return RayAgents(nodes, said.append, owner="us", autoscaler=autoscaler), said
 
@@ -65,7 +65,7 @@ def look(agents: RayAgents, times: int) -> None:
 def test_each_node_gets_one_agent_also_one_that_comes_later_or_comes_back():
     """A node is known by its id, which a restart of it changes."""
     nodes = Nodes(a=OURS)
-    agents, said = saver(nodes)
+    agents, said = keeper(nodes)
     look(agents, 3)
     nodes.answers |= {"b": OURS}
     look(agents, 3)
@@ -84,7 +84,7 @@ def test_a_node_that_offers_nothing_to_run_on_gets_none():
     nodes = Nodes(head=OURS, slot=OURS, cpu=OURS)
     nodes.without_cpu = {"head", "slot"}
     nodes.without_slot = {"head", "cpu"}
-    agents, _ = saver(nodes)
+    agents, _ = keeper(nodes)
     agents.look()
 
     assert ["begin slot", "begin cpu"] == nodes.log
@@ -92,7 +92,7 @@ def test_a_node_that_offers_nothing_to_run_on_gets_none():
 
 def test_an_actor_that_does_not_answer_is_given_up_told_once_and_tried_ever_more_seldom():
     nodes = Nodes(a=None)
-    agents, said = saver(nodes)
+    agents, said = keeper(nodes)
     look(agents, 1 + MAX_LOOKS)
     first = list(nodes.log)
     look(agents, 100)
@@ -114,7 +114,7 @@ def test_an_actor_that_does_not_answer_is_given_up_told_once_and_tried_ever_more
 )
 def test_a_node_that_cannot_be_used_is_left_out_and_told_of_in_one_sentence(installed, says):
     nodes = Nodes(a=OURS, b=installed)
-    agents, said = saver(nodes)
+    agents, said = keeper(nodes)
     look(agents, 2)
 
     assert ["a"] == agents.actors()
@@ -125,7 +125,7 @@ def test_a_node_that_cannot_be_used_is_left_out_and_told_of_in_one_sentence(inst
 
 def test_the_actor_of_an_engine_before_is_replaced():
     nodes = Nodes(a=OURS._replace(owner="them"))
-    agents, said = saver(nodes)
+    agents, said = keeper(nodes)
     look(agents, 2)
     nodes.answers["a"] = OURS
     look(agents, 3)
@@ -136,8 +136,8 @@ def test_the_actor_of_an_engine_before_is_replaced():
 
 def test_wishes_reach_an_autoscaler_and_nobody_else():
     with_one, without = Nodes(a=OURS), Nodes(a=OURS)
-    asking, _ = saver(with_one, autoscaler=True)
-    quiet, _ = saver(without)
+    asking, _ = keeper(with_one, autoscaler=True)
+    quiet, _ = keeper(without)
     for count in (3, 3, 0):
         asking.wish(count)
         quiet.wish(count)
@@ -149,7 +149,7 @@ def test_wishes_reach_an_autoscaler_and_nobody_else():
 def test_of_what_is_not_wished_for_the_newest_is_drained_before_it_is_ended():
     """And one always stays: somebody has to take the first invocation."""
     nodes = Nodes(a=OURS, b=OURS, c=OURS)
-    agents, _ = saver(nodes, autoscaler=True)
+    agents, _ = keeper(nodes, autoscaler=True)
     agents.wish(2)
     look(agents, 3)
     nodes.log.clear()
@@ -167,7 +167,7 @@ def test_of_what_is_not_wished_for_the_newest_is_drained_before_it_is_ended():
 
 def test_one_that_does_not_drain_is_ended_once_every_invocation_would_have_ended():
     nodes = Nodes(a=OURS, b=OURS)
-    agents, _ = saver(nodes, autoscaler=True)
+    agents, _ = keeper(nodes, autoscaler=True)
     agents.wish(2)
     look(agents, 2)
     agents.wish(1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import orjson
+import json
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,7 +86,7 @@ def whole(shard):
 def test_whatever_a_file_holds_is_used_or_one_error(files, content):
     """What is used, the kernel can begin with."""
     files.path(UUID).parent.mkdir(exist_ok=True)
-    text = content if isinstance(content, bytes) else orjson.dumps(content, default=str)
+    text = content if isinstance(content, bytes) else json.dumps(content).encode()
     files.path(UUID).write_bytes(text)
     try:
         kept = files.load(UUID)

@@ -111,7 +111,7 @@ def lines(path):
 
 
 def test_a_killed_engine_goes_on_from_its_checkpoints(serve, tmp_path):
-    """Only what they do not have comes again; what was put meanwhile comes once. After an end nothing does."""
+    """Only what they do not have comes again; what was put meanwhile comes once; after an end no more."""
     seen, state = tmp_path / "seen", tmp_path / "state"
     (tmp_path / "app.py").write_text(CODE)
     config = tmp_path / "engine.toml"

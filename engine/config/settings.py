@@ -285,8 +285,8 @@ class EngineSettings(SettingsTable):
         push_metrics: `otlp` pushes metrics to a collector, besides what `/metrics` shows; absent = no push.
         python: What handlers run in, by the process executor: the folder of a virtual environment, or an
             interpreter; absent = what lies beside their code, in the shell, or the engine's own.
-        state_dir: Folder that keeps functions created over the Lambda API, objects of S3 and durable
-            executions; absent = they end with the engine.
+        state_dir: Folder that keeps functions created over the Lambda API, objects of S3, durable executions
+            and checkpoints of streams; absent = they end with the engine.
         http: `HOST:PORT` of the functions' HTTP events.
         aws: `HOST:PORT` of the endpoint for AWS clients.
         admin: `HOST:PORT` of metrics, health, status and the console.

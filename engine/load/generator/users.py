@@ -85,6 +85,9 @@ class PlannedUser(FastHttpUser):
             kind = type(reply.error).__name__
             text = shown(str(reply.error))
             return RequestOutcome(FAILURE, f"no answer: {kind}", is_answer=False, text=text)
+        cut = reply.request_meta["exception"]  # of a streamed answer that failed in the middle
+        if cut is not None:
+            return RequestOutcome(FAILURE, "incomplete answer", text=shown(str(cut)))
         try:
             answer = self.sender.answer(reply)
         except (ValueError, KeyError, TypeError) as error:

@@ -4,8 +4,10 @@ import json
 import re
 import shutil
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -103,6 +105,28 @@ def test_the_exit_status_is_the_verdict(steady):
 
     assert {"passed": 0, "failed": 1, "generator-limited": 3}[verdict] == done.returncode
     assert f"report: {folder / 'report.html'}" in done.stdout
+
+
+class Cutting(socketserver.BaseRequestHandler):
+    """Begins each answer with a chunk, and closes the connection without the last one."""
+
+    def handle(self):
+        self.request.recv(65_536)
+        self.request.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\npart\r\n")
+
+
+def test_an_answer_that_is_cut_has_failed(tmp_path):
+    """Its status was 200: so do streamed responses end whose function fails in the middle."""
+    options = ["--rate", "10", "--duration", "1", "--warmup", "0", "--no-prometheus"]
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Cutting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        done = run("--url", url, *options, "--out", tmp_path / "out")
+        server.shutdown()
+
+    assert 1 == done.returncode
+    assert "incomplete answer" in done.stdout
+    assert re.search(r"^served +0$", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 from urllib.error import HTTPError, URLError
@@ -114,10 +115,12 @@ def status_at(url: str) -> dict[str, Any] | None:
     try:
         with urlopen(f"{url.rstrip('/')}/status.json", timeout=_ANSWER_S) as answer:  # noqa: S310  http alone
             document = json.load(answer)
-    except HTTPError:
+    except (HTTPError, IncompleteRead):
         return None
     except (URLError, OSError) as error:
         raise LoadTestError(f"{url}: {error.reason if isinstance(error, URLError) else error}") from None
+    except HTTPException as error:
+        raise LoadTestError(f"{url}: no HTTP: {type(error).__name__}") from None
     except ValueError:
         return None
     is_status = isinstance(document, dict) and "account_concurrency_limit" in document

@@ -196,6 +196,29 @@ def test_what_the_stream_or_the_mapping_cannot_do_is_said(words, said):
     assert said in answered(f"--seconds 20 --stream kinesis {words}")
 
 
+def test_a_table_takes_a_thousand_writes_a_second_of_each_partition():
+    text = answered("--seconds 5 --traffic 1500 --stream dynamodb")
+
+    assert "% of the records are more than a partition takes" in text
+
+
+def test_a_read_brings_no_more_than_a_page_has():
+    load = StreamLoad(
+        at_s=[0.0] * 20,
+        keys=[0] * 20,
+        batch_s=[0.0],
+        data_bytes=300_000,
+        page_bytes=1_000_000,
+        settings=StreamSettings(),
+    )
+    run = Simulation(
+        [Workload(function=Function("f", handler="a.b"), at_s=[], service_s=[])], streams={"f": load}
+    )
+    run.run()
+
+    assert [3] * 6 + [2] == [records for _, records in run.streams[0].invoked]
+
+
 def test_a_mapping_that_keeps_up_has_no_such_lines():
     text = answered("--traffic 300 --seconds 30 --stream kinesis --stream-window 2")
 

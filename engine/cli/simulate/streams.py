@@ -33,6 +33,11 @@ from engine.report import charts
 from engine.sources.streams.settings import StreamEvent
 
 _READ_LIMITS: Final = {"kinesis": 10_000, "dynamodb": 1_000}
+_PAGE_BYTES: Final = {"kinesis": 10_000_000, "dynamodb": 1_000_000}
+_TAKEN: Final = {
+    "kinesis": "a shard takes, 1,000 a second and 1 MB a second",
+    "dynamodb": "a partition takes, 1,000 write units a second, of which each is one or more",
+}
 _OF_SETTINGS: Final = {
     "stream_batch": "batch_size",
     "stream_window": "maximum_batching_window_s",
@@ -99,7 +104,9 @@ class StreamWorkload:
             shards=self.shards,
             record_bytes=self._event_bytes,
             data_bytes=self.record_bytes,
+            page_bytes=_PAGE_BYTES[self.kind],
             has_read_limits=self.kind == "kinesis",
+            has_put_limits=self.kind == "kinesis",
         )
 
     def usage(self, records: int, horizon_s: float) -> Usage:
@@ -125,7 +132,7 @@ class StreamWorkload:
         if self.keys < places:
             busy = f"{self.keys} keys keep at most {self.keys} of {places} batches at a time busy"
             found.append(f"stream: {busy}: order is kept for each key")
-        if self.kind == "kinesis" and summary.above_limits:
+        if summary.above_limits:
             found.append(self._above(summary))
         if self._event_bytes > MAX_PAYLOAD_BYTES:
             found.append("stream: one record is more than an event of 6 MB may have: AWS does not deliver it")
@@ -148,7 +155,7 @@ class StreamWorkload:
         """That the stream would not take what comes."""
         share = percent(summary.above_limits / summary.records)
         return (
-            f"stream: {share} of the records are more than a shard takes, 1,000 a second and 1 MB a second: "
+            f"stream: {share} of the records are more than {_TAKEN[self.kind]}: "
             f"AWS refuses such puts; here they are taken. The busiest second of a shard has "
             f"{count(summary.busiest_per_s)} records; more shards are needed"
         )

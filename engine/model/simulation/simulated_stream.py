@@ -40,7 +40,9 @@ _READ_EVERY_S: Final = 0.2
 _READ_BYTES_PER_S: Final = 2_000_000
 PUT_RECORDS_PER_S: Final = 1_000
 PUT_BYTES_PER_S: Final = 1_000_000
-"""What a shard of Kinesis takes. That AWS means 10^6 bytes by MB, here and for reads, is not confirmed."""
+"""What a shard of Kinesis takes. That AWS means 10^6 bytes by MB, here and for reads, is not confirmed. Behind a
+shard of a table is a partition: 1,000 write units a second, and a record is one or more of them (DynamoDB
+Developer Guide, "Partitions and data distribution")."""
 FOLLOWED_S: Final = 600.0
 """How long after the last record came what is not done with is followed, while nothing runs."""
 _SAMPLES: Final = 300
@@ -69,7 +71,9 @@ class StreamLoad:
         record_bytes: What each adds to the event.
         data_bytes: What each has of the limits of a shard.
         settings: Of the mapping.
+        page_bytes: Data that one read brings, at most.
         has_read_limits: Whether reads are limited as those of Kinesis are.
+        has_put_limits: Whether a shard takes 1 MB a second at most, as of Kinesis; beside 1,000 records.
     """
 
     at_s: Sequence[float]
@@ -81,7 +85,9 @@ class StreamLoad:
     shards: int = 1
     record_bytes: int = 1_000
     data_bytes: int = 1_000
+    page_bytes: int = 10_000_000
     has_read_limits: bool = True
+    has_put_limits: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +103,7 @@ class StreamSummary:
             quarter of the time that records come.
         window_s: The batching window.
         busiest_per_s: Most records that one shard got in one second.
-        above_limits: Records above what a shard of Kinesis takes in a second.
+        above_limits: Records above what a shard takes in a second.
         late_invocations: Invocations that began after the last record came.
         iterator_age: Age of the last record of each batch when its invocation ended.
         record_age: Of each record that succeeded, from put to done.
@@ -214,7 +220,10 @@ class SimulatedStream:
         counts = self.poller.counts
         names = [name for name in counts.__slots__ if name != "iterator_age_s"]
         blocked = self._samples["blocked"]
-        busiest, above = _put_rates(self._shards, self._load.data_bytes)
+        most = PUT_RECORDS_PER_S
+        if self._load.has_put_limits:
+            most = min(most, PUT_BYTES_PER_S // max(1, self._load.data_bytes))
+        busiest, above = _put_rates(self._shards, most)
         return StreamSummary(
             records=len(self._load.at_s),
             counts={**{name: getattr(counts, name) for name in names}, "delivered": self._delivered},
@@ -269,7 +278,8 @@ class SimulatedStream:
         if request is None:
             return
         records, start = self._shards[number], self._cursors[number]
-        end = _arrived(records, now_s, start, min(len(records), start + request.limit))
+        most = min(request.limit, max(1, self._load.page_bytes // max(1, self._load.data_bytes)))
+        end = _arrived(records, now_s, start, min(len(records), start + most))
         self._cursors[number] = end
         page = records[start:end]
         if self._load.has_read_limits:
@@ -356,9 +366,8 @@ def _arrived(records: Sequence[StreamRecord], now_s: float, low: int, high: int)
     return bisect_right(records, now_s, low, high, key=attrgetter("arrived_s"))
 
 
-def _put_rates(shards: Sequence[Sequence[StreamRecord]], data_bytes: int) -> tuple[int, int]:
-    """The most records of a shard in one second, and the records above what Kinesis takes."""
-    most = min(PUT_RECORDS_PER_S, PUT_BYTES_PER_S // max(1, data_bytes))
+def _put_rates(shards: Sequence[Sequence[StreamRecord]], most: int) -> tuple[int, int]:
+    """The most records of a shard in one second, and the records above what it takes."""
     busiest = above = 0
     for records in shards:
         for number in Counter(int(record.arrived_s) for record in records).values():

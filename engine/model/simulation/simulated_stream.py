@@ -40,7 +40,7 @@ _READ_EVERY_S: Final = 0.2
 _READ_BYTES_PER_S: Final = 2_000_000
 PUT_RECORDS_PER_S: Final = 1_000
 PUT_BYTES_PER_S: Final = 1_000_000
-"""What a shard of Kinesis takes. That AWS means 10^6 bytes by MB, here and for reads, is not confirmed. Behind
+"""What a shard of Kinesis takes. That AWS means 10^6 bytes by MB, also for reads, is not confirmed. Behind
 a shard of a table is a partition: 1,000 write units a second, and a record is one or more of them (DynamoDB
 Developer Guide, "Partitions and data distribution")."""
 FOLLOWED_S: Final = 600.0

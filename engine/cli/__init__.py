@@ -21,7 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "demo": "Start an engine with the example handlers, drive it from zero to 1,000 and back, and show it.",
     "events": "Print an event of SOURCE, as the engine makes them; without one, list the sources.",
     "executions": "Look at durable executions of a running engine, and stop, pause, resume or delete them.",
-    "invoke": "Invoke FUNCTION once: payload on stdout, its log and the REPORT line on stderr.",
+    "invoke": "Invoke FUNCTION once: payload on stdout, as it comes, its log and the REPORT line on stderr.",
     "load": "Drive functions in an open model, judge what came of it, and write a report.",
     "logs": "Print the logs of FUNCTION in a running engine: START, what the handler wrote, END, REPORT.",
     "plan": "Predict what TRAFFIC does to a function, by formulas: answers in a second, at any size.",

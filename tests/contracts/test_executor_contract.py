@@ -551,7 +551,7 @@ async def test_what_a_thousand_print_at_once_never_mixes(play):
 @pytest.mark.needs("code")
 async def test_the_context_tells_of_the_invocation(play):
     """Its members are Lambda's, from the invocation's own event and deadline."""
-    async with play.engine(play.function(memory_mb=512, timeout_s=9)) as engine:
+    async with play.engine(play.function(memory_mb=512, timeout_s=9, aliases=("live",))) as engine:
         plain = await engine.invoke("f", {"do": "context"})
         event = Event("f", b'{"do": "context"}', "id-1", 0.0, qualifier="live")
         qualified = await engine.sink.invoke(event)

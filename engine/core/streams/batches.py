@@ -45,11 +45,15 @@ class StreamBatches:
 
     def __init__(self, settings: StreamSettings, counts: StreamCounts) -> None:
         self._settings, self._counts = settings, counts
-        self._oldest_s = settings.oldest_s
+        self._oldest_s = settings.oldest_s(settings.retention_s)
         self.in_flight = 0
         self._owners: dict[StreamBatch, tuple[Shard, Subshard]] = {}  # of batches with the function
         self._agenda: list[tuple[float, int, Shard, Subshard]] = []
         self._entries = 0
+
+    def keep_for(self, retention_s: float) -> None:
+        """The stream keeps a record so long."""
+        self._oldest_s = self._settings.oldest_s(retention_s)
 
     @property
     def next_due_s(self) -> float:

@@ -104,15 +104,23 @@ class StreamPoller:
         return []
 
     def shards_listed(
-        self, now_s: float, shards: Sequence[ShardInfo], *, is_other: bool = False
+        self,
+        now_s: float,
+        shards: Sequence[ShardInfo],
+        *,
+        is_other: bool = False,
+        retention_s: float | None = None,
     ) -> list[StreamCommand]:
         """All shards of the stream, as `ListShards` asked.
 
         `is_other`: it is another stream than the one that the checkpoints, or earlier listings, are of.
+        `retention_s`: how long it keeps a record now; None = as before.
         """
         self._is_listing = False
         self._listing_failures = 0
         self.counts.listings += 1
+        if retention_s is not None:
+            self._batches.keep_for(retention_s)
         commands: list[StreamCommand] = []
         if self.is_gone or is_other:
             self._come_back(commands)
@@ -132,7 +140,7 @@ class StreamPoller:
             self.is_gone = True
             for shard in self._lineage.shards.values():
                 shard.request = None
-            text = "the stream is not there: nothing is read until it is there again"
+            text = "the stream is not there: nothing is read until it is"
             commands.append(StreamNotice(StreamNoticeKind.STREAM_GONE, text))
         if not self.is_paused:
             wait_s = backoff_s(self._listing_failures, _FIRST_READ_RETRY_S, self._settings.list_interval_s)
@@ -277,7 +285,7 @@ class StreamPoller:
         for shard in self._lineage.forget():
             for subshard in shard.subshards:
                 self.counts.given_back += subshard.give_back()
-        what = "the stream is there again" if was_gone else "the stream was made anew since it was read"
+        what = "the stream is there now" if was_gone else "the stream was made anew since it was read"
         text = f"{what}: it is read from its beginning"
         commands.append(StreamNotice(StreamNoticeKind.STREAM_BACK, text))
 

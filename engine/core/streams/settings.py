@@ -42,7 +42,7 @@ class StreamSettings:
         poll_interval_s: Wait between reads of a shard that has no more.
         list_interval_s: Wait between listings of the shards.
         read_limit: Records one read may bring: 10,000 of Kinesis, 1,000 of DynamoDB.
-        retention_s: How long the stream keeps a record.
+        retention_s: How long the stream keeps a record, until a listing says otherwise.
         buffer_records, buffer_bytes: While so much of a shard waits, it is not read.
         closed_shards_grow: The source lets closed shards grow (moto does, and writes nothing to their
             children): such a shard is read on and on, also when its children are read.
@@ -73,8 +73,7 @@ class StreamSettings:
         """Batches of one shard at a time."""
         return 1 if self.tumbling_window_s else self.parallelization_factor
 
-    @property
-    def oldest_s(self) -> float:
-        """At which age a record is dropped."""
+    def oldest_s(self, retention_s: float) -> float:
+        """At which age a record is dropped, of a stream that keeps it for `retention_s`."""
         age_s = self.maximum_record_age_s
-        return self.retention_s if age_s < 0 else min(age_s, self.retention_s)
+        return retention_s if age_s < 0 else min(age_s, retention_s)

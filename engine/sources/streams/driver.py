@@ -225,7 +225,9 @@ class StreamDriver:
         self._recovered("")
         before, self.stream = self.stream, self._client.identity
         is_other, now_s = before not in (None, self.stream), self._times.now()
-        self._obey(self.poller.shards_listed(now_s, shards, is_other=is_other))
+        self._obey(
+            self.poller.shards_listed(now_s, shards, is_other=is_other, retention_s=self._client.retention_s)
+        )
         if self._listed_s is None:
             self._listed_s = now_s
         self._position(None)

@@ -35,7 +35,7 @@ class DynamodbClient:
     """Implements `StreamClient`.
 
     Attributes:
-        arn, closed_shards_grow, outlives_engine, identity: See `StreamClient`.
+        arn, closed_shards_grow, outlives_engine, identity, retention_s: See `StreamClient`.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class DynamodbClient:
         self.closed_shards_grow = endpoint.is_moto
         self.outlives_engine = not endpoint.is_moto
         self.identity: str | None = None
+        self.retention_s: float | None = None  # it cannot be changed
         self._identity: Any = None
 
     async def list_shards(self) -> Sequence[ShardInfo]:

@@ -8,7 +8,6 @@ from engine.core.streams.records import PositionType
 from engine.core.streams.settings import (
     DYNAMODB_POLL_INTERVAL_S,
     KINESIS_POLL_INTERVAL_S,
-    RETENTION_S,
     StreamSettings,
 )
 from engine.sources.streams import dynamodb, kinesis
@@ -16,11 +15,6 @@ from engine.sources.streams.filters import record_filter
 from engine.sources.streams.port import StreamClient
 from engine.sources.streams.settings import AT_AWS, KinesisEvent, StreamEvent
 
-_KINESIS_RETENTION_S: Final = 365 * 86_400.0
-"""The longest that a stream keeps records: how long this one does is its server's to enforce.
-
-Source: Kinesis Data Streams Developer Guide, "Changing the data retention period".
-"""
 _LISTED_EVERY_S: Final = 1.0
 _LISTED_AT_AWS_EVERY_S: Final = 10.0
 
@@ -45,6 +39,5 @@ def kernel_settings(settings: StreamEvent, client: StreamClient) -> StreamSettin
         poll_interval_s=settings.poll_interval_s or interval_s,
         list_interval_s=_LISTED_AT_AWS_EVERY_S if settings.endpoint_url == AT_AWS else _LISTED_EVERY_S,
         read_limit=kinesis.READ_LIMIT if of_kinesis else dynamodb.READ_LIMIT,
-        retention_s=_KINESIS_RETENTION_S if of_kinesis else RETENTION_S,
         closed_shards_grow=client.closed_shards_grow,
     )

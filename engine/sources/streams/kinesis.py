@@ -34,7 +34,7 @@ class KinesisClient:
     """Implements `StreamClient`.
 
     Attributes:
-        arn, closed_shards_grow, outlives_engine, identity: See `StreamClient`.
+        arn, closed_shards_grow, outlives_engine, identity, retention_s: See `StreamClient`.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class KinesisClient:
         self.closed_shards_grow = endpoint.is_moto
         self.outlives_engine = not endpoint.is_moto
         self.identity: str | None = None
+        self.retention_s: float | None = None
         self._made_at: Any = None
 
     async def list_shards(self) -> Sequence[ShardInfo]:
@@ -116,6 +117,8 @@ class KinesisClient:
         endpoint.in_doubt = False
         summary = AnswerMembers("DescribeStreamSummary", answer).table("StreamDescriptionSummary")
         made_at, arn = summary.get("StreamCreationTimestamp"), summary.get("StreamARN")
+        hours = summary.get("RetentionPeriodHours")
+        self.retention_s = hours * 3600.0 if isinstance(hours, int) and hours > 0 else None
         if self._named and isinstance(arn, str) and arn.count(":") >= _COLONS:
             self.arn = arn
         before, self._made_at = self._made_at, made_at

@@ -48,6 +48,10 @@ class StreamClient(Protocol):
     def identity(self) -> str | None:
         """What tells the stream that was listed last from others of its name; None if that is not known."""
 
+    @property
+    def retention_s(self) -> float | None:
+        """How long it keeps a record, by what the last listing found; None if that is not known."""
+
     async def list_shards(self) -> Sequence[ShardInfo]:
         """All shards. GONE if there is no such stream, or it is another one than before of its name."""
 

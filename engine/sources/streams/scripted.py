@@ -56,7 +56,7 @@ class ScriptedStream:
     """Implements `StreamClient`.
 
     Attributes:
-        arn, closed_shards_grow, outlives_engine, identity: See `StreamClient`.
+        arn, closed_shards_grow, outlives_engine, identity, retention_s: See `StreamClient`.
         shards: All shards by id, those that are listed no more left out.
         is_gone: Every call answers that there is no such stream.
         faults: Raised by the next calls that read or list, one each.
@@ -66,6 +66,7 @@ class ScriptedStream:
 
     closed_shards_grow = False
     outlives_engine = True
+    retention_s: float | None = None
 
     def __init__(
         self,

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from engine.core.streams.commands import BatchResult, InvokeBatch, ListShards, StreamBatch, StreamNoticeKind
+from engine.core.streams.commands import (
+    BatchResult,
+    InvokeBatch,
+    ListShards,
+    ReadShard,
+    SendToDestination,
+    StreamBatch,
+    StreamNoticeKind,
+)
 from engine.core.streams.destination_record import iso_time
 from engine.core.streams.lineage import Lineage
 from engine.core.streams.poller import StreamPoller
@@ -551,6 +559,20 @@ def test_what_the_stream_keeps_no_longer_is_given_up() -> None:
     made.run(3_601)
 
     assert ["RecordAgeExceeded"] == [each.condition.value for each in made.discarded]
+
+
+def test_how_long_the_stream_keeps_records_is_what_the_last_listing_said() -> None:
+    poller = StreamPoller(StreamSettings(retention_s=86_400, on_failure=True))
+    poller.open(0.0)
+    [request, *_] = poller.shards_listed(0.0, [ShardInfo("s")], retention_s=3_600)
+    assert isinstance(request, ReadShard)
+    page = StreamPage([StreamRecord(1, "1", "k", 3.0, 1, b"{}")], "next", (), 0.0)
+    commands = poller.read(3_602.0, request, page)
+    [batch] = [each.batch for each in commands if isinstance(each, InvokeBatch)]
+    commands = poller.ended(3_603.0, batch, BAD)
+    discarded = [each.discarded for each in commands if isinstance(each, SendToDestination)]
+
+    assert ["RecordAgeExceeded"] == [each.condition.value for each in discarded]
 
 
 # ---------------------------------------------------------------- tumbling windows

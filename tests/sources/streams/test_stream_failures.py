@@ -287,7 +287,7 @@ async def test_a_stream_made_anew_is_read_from_its_beginning(make_stream_site):
         assert ["old", "new-1", "new-2"] == [site.data[0], *sorted(site.data[1:])]
         assert 2 == len(site.said)
         assert "not there" in site.said[0]
-        assert "there again" in site.said[1]
+        assert "there now" in site.said[1]
 
 
 async def test_a_disabled_mapping_goes_on_where_it_was(make_stream_site):

@@ -13,14 +13,15 @@ from engine.sources.streams.mappings import LiveStreamMappings, mappings_of
 from engine.sources.streams.settings import DynamodbEvent, KinesisEvent
 
 
-class KinesisSource:
-    """Reads Kinesis data streams.
+class StreamSource:
+    """Reads streams of one type for the functions of a configuration.
 
     Attributes:
         mappings: All stream mappings of the engine.
     """
 
-    Settings: ClassVar[type[SettingsModel]] = KinesisEvent
+    Settings: ClassVar[type[SettingsModel]]
+    type: ClassVar[str]
 
     def __init__(self, mappings: LiveStreamMappings) -> None:
         self.mappings = mappings
@@ -35,29 +36,18 @@ class KinesisSource:
 
     async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
         """Read until `stopping`; then let batches that run end."""
-        await self.mappings.serve("kinesis", sink, stopping, task_status)
+        await self.mappings.serve(self.type, sink, stopping, task_status)
 
 
-class DynamodbSource:
-    """Reads the streams of DynamoDB tables.
+class KinesisSource(StreamSource):
+    """Reads Kinesis data streams."""
 
-    Attributes:
-        mappings: All stream mappings of the engine.
-    """
+    Settings = KinesisEvent
+    type = "kinesis"
 
-    Settings: ClassVar[type[SettingsModel]] = DynamodbEvent
 
-    def __init__(self, mappings: LiveStreamMappings) -> None:
-        self.mappings = mappings
+class DynamodbSource(StreamSource):
+    """Reads the streams of DynamoDB tables."""
 
-    @classmethod
-    def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
-        """Raises ConfigError if the engine has nothing that streams are reached through."""
-        mappings = mappings_of(host)
-        for binding in bindings:
-            mappings.bind(binding)
-        return cls(mappings)
-
-    async def serve(self, sink: Sink, stopping: anyio.Event, *, task_status: TaskStatus[str | None]) -> None:
-        """Read until `stopping`; then let batches that run end."""
-        await self.mappings.serve("dynamodb", sink, stopping, task_status)
+    Settings = DynamodbEvent
+    type = "dynamodb"

@@ -29,8 +29,8 @@ _MAKERS: Final = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
 class Caller(NamedTuple):
     """Callers of one function: how many, requests a second of each, and whether they rest in the middle.
 
-    `way`: they wait for the answer (`invoke`), do not (`event`), or send messages to a queue (`sqs`). The
-    load metrics count requests whose answer somebody waits for.
+    `way`: they wait for the answer (`invoke`), do not (`event`), or send to the queue, topic or stream of
+    that name (`sqs`, `sns`, `kinesis`). The load metrics count requests whose answer somebody waits for.
     """
 
     function: str
@@ -52,9 +52,12 @@ _CALLERS: Final = (
     Caller("queued", 3, 6.0),
     Caller("broken", 1, 0.5),
     Caller("warm", 1, 4.0),
+    Caller("pieces", 1, 4.0),
     Caller("nobody", 1, 0.5, way="event"),
     Caller("lost", 1, 2.0, way="event"),
     Caller("jobs", 2, 10.0, way="sqs"),
+    Caller("news", 1, 3.0, way="sns"),
+    Caller("clicks", 2, 8.0, way="kinesis"),
 )
 
 
@@ -135,22 +138,37 @@ class Generator:
 
 
 def _send_event(connection: http.client.HTTPConnection, caller: Caller) -> None:
-    """An asynchronous invocation, or a message."""
-    path, headers = f"/2015-03-31/functions/{caller.function}/invocations", {"X-Amz-Invocation-Type": "Event"}
-    body: dict[str, object] = {}
-    if caller.way == "sqs":
-        scope = "Credential=rig/20260101/us-east-1/sqs/aws4_request"
-        path, headers = (
-            "/",
-            {
-                "X-Amz-Target": "AmazonSQS.SendMessage",
-                "Content-Type": "application/x-amz-json-1.0",
-                "Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0",
-            },
-        )
-        body = {"QueueUrl": f"http://localhost/000000000000/{caller.function}", "MessageBody": "{}"}
-    connection.request("POST", path, json.dumps(body), headers)
+    """An asynchronous invocation, or what is sent to a service."""
+    if caller.way == "event":
+        path = f"/2015-03-31/functions/{caller.function}/invocations"
+        connection.request("POST", path, b"{}", {"X-Amz-Invocation-Type": "Event"})
+    else:
+        headers, body = _BODIES[caller.way](caller.function)
+        scope = f"Credential=rig/20260101/us-east-1/{caller.way}/aws4_request"
+        headers |= {"Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"}
+        connection.request("POST", "/", body, headers)
     connection.getresponse().read()
+
+
+def _message(queue: str) -> tuple[dict[str, str], str]:
+    headers = {"X-Amz-Target": "AmazonSQS.SendMessage", "Content-Type": "application/x-amz-json-1.0"}
+    url = f"http://localhost/000000000000/{queue}"
+    return headers, json.dumps({"QueueUrl": url, "MessageBody": "{}"})
+
+
+def _notification(topic: str) -> tuple[dict[str, str], str]:
+    arn = f"arn:aws:sns:us-east-1:000000000000:{topic}"
+    fields = {"Action": "Publish", "Version": "2010-03-31", "TopicArn": arn, "Message": "{}"}
+    return {"Content-Type": "application/x-www-form-urlencoded"}, urllib.parse.urlencode(fields)
+
+
+def _record(stream: str) -> tuple[dict[str, str], str]:
+    headers = {"X-Amz-Target": "Kinesis_20131202.PutRecord", "Content-Type": "application/x-amz-json-1.1"}
+    key = str(random.randint(1, 9))  # noqa: S311  spread, not secret
+    return headers, json.dumps({"StreamName": stream, "PartitionKey": key, "Data": "e30="})
+
+
+_BODIES: Final = {"sqs": _message, "sns": _notification, "kinesis": _record}
 
 
 def _made(metric: LoadMetric, registry: CollectorRegistry) -> Any:

@@ -61,6 +61,16 @@ def heavy(event, context):
 async def work(event, context):
     await asyncio.sleep(0.06 * len(event["Records"]))
 
+async def pieces(event, context):
+    for _ in range(random.randint(1, 9)):
+        await asyncio.sleep(random.choice((0.002, 0.02)))
+        yield "a piece of it; "
+
+async def read(event, context):
+    if random.random() < 0.4:
+        raise ValueError("a record that nobody can read")
+    await asyncio.sleep(0.02)
+
 async def lost(event, context):
     raise ValueError("nobody waits for this")
 
@@ -157,6 +167,29 @@ type = "sqs"
 queue = "jobs"
 batch_size = 5
 maximum_batching_window_s = 1
+
+[functions.pieces]
+handler = "rig_handlers.pieces"
+streaming = "generator"
+
+[functions.listener]
+handler = "rig_handlers.quick"
+events = [{ type = "sns", topic = "news" }]
+
+[topics.news]
+subscriptions = [{ url = "http://127.0.0.1:1/" }]
+
+[functions.reader]
+handler = "rig_handlers.read"
+
+[[functions.reader.events]]
+type = "kinesis"
+stream = "clicks"
+batch_size = 5
+bisect_batch_on_function_error = true
+maximum_retry_attempts = 1
+on_failure = "failed"
+poll_interval_s = 0.2
 
 [functions.lost]
 handler = "rig_handlers.lost"

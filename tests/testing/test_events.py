@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import json
+import sys
 import time
 
 import pytest
@@ -95,13 +96,14 @@ async def waits_for(seen, names):
 
 
 @pytest.mark.real_time
-async def test_factories_give_what_the_sources_deliver(tmp_path, monkeypatch):
+async def test_factories_give_what_the_sources_deliver(tmp_path, monkeypatch, request):
     """The same keys in the same order, with values of the same kinds."""
     (tmp_path / "app.py").write_text(KEEPS)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     import app
 
+    request.addfinalizer(lambda: sys.modules.pop("app"))
     message = {"QueueUrl": "http://127.0.0.1/000000000000/orders", "MessageBody": '{"id":1}'}
     amz = {"x-amz-target": "AmazonSQS.SendMessage", "content-type": "application/x-amz-json-1.0"}
     async with Engine(functions(), http="127.0.0.1:0", aws="127.0.0.1:0") as engine:
@@ -152,10 +154,11 @@ async def test_factories_give_what_the_sources_deliver(tmp_path, monkeypatch):
     assert delivered["destination"]["requestPayload"] == made["destination"]["requestPayload"]
 
 
-async def test_a_scheduled_event_is_the_one_that_fires():
+async def test_a_scheduled_event_is_the_one_that_fires(tmp_path):
     """On virtual time, where its moment comes at once; but for its id, all of it."""
+    (tmp_path / "app.py").write_text(KEEPS)
     rule = {"type": "schedule", "schedule": "rate(1 minute)"}
-    made = Function("tick", handler="app.handler", events=(rule,))
+    made = Function("tick", handler="app.handler", code=str(tmp_path), events=(rule,))
     seen = []
 
     class Sees:

@@ -129,7 +129,13 @@ async def play(executor, folder):
     def function(name, handler, code):
         bootstrap = (*CLIENT, handler) if executor == "runtime" else ()
         return Function(
-            name, handler=handler, code=str(code), executor=executor, bootstrap=bootstrap, timeout_s=20
+            name,
+            handler=handler,
+            code=str(code),
+            executor=executor,
+            bootstrap=bootstrap,
+            timeout_s=20,
+            aliases=("live",),
         )
 
     handlers = sorted({case.handler for case in CASES.values()})

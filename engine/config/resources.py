@@ -12,7 +12,6 @@ from engine.core.destinations import ArnParts, expanded, target_of
 from engine.core.function import Account, Function
 from engine.core.late_dataclass import dataclass
 from engine.core.table import SettingsTable
-from engine.services.partner.settings import STREAM_NAME, TABLE_NAME, DataStreamSettings, TableSettings
 from engine.services.s3.bucket_names import bucket_problem
 from engine.services.s3.settings import BucketSettings, S3Settings
 from engine.services.sqs.settings import QUEUE_NAME, QUEUE_NAME_RULE, QueueSettings, queue_problems
@@ -35,7 +34,8 @@ class Resources:
             `TopicSettings`, which are imported only if there is one.
         buses, rules: By name: those with a table. They have `BusSettings` and `RuleSettings`, which are
             imported only if there is one.
-        streams, tables: By name: what the partner is to have.
+        streams, tables: By name: what the partner is to have, `DataStreamSettings` and `TableSettings`, which
+            are imported only if there is one.
         s3: `[s3]`.
     """
 
@@ -44,8 +44,8 @@ class Resources:
     buckets: Mapping[str, BucketSettings] = field(default_factory=dict)
     buses: Mapping[str, Any] = field(default_factory=dict)
     rules: Mapping[str, Any] = field(default_factory=dict)
-    streams: Mapping[str, DataStreamSettings] = field(default_factory=dict)
-    tables: Mapping[str, TableSettings] = field(default_factory=dict)
+    streams: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict)
     s3: S3Settings = field(default_factory=S3Settings)
 
 
@@ -175,10 +175,15 @@ def _event_buses(
 
 def _of_partner(
     document: Mapping[str, Any], events: Iterable[EventSettings], account: Account, problems: list[Problem]
-) -> tuple[dict[str, DataStreamSettings], dict[str, TableSettings]]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Streams and tables. What an event reads elsewhere is none of the partner's."""
-    streams = _named(DataStreamSettings, document, "streams", problems)
-    tables = _named(TableSettings, document, "tables", problems)
+    read = [(place, one) for place, one in events if getattr(one, "type", None) in _STREAM_KEYS]
+    if not read and not {"streams", "tables"} & document.keys():
+        return {}, {}
+    from engine.services.partner.settings import STREAM_NAME, TABLE_NAME, DataStreamSettings, TableSettings
+
+    streams: dict[str, DataStreamSettings] = _named(DataStreamSettings, document, "streams", problems)
+    tables: dict[str, TableSettings] = _named(TableSettings, document, "tables", problems)
     problems += [
         Problem((kind, name), f"the name must be {length} of the characters a-z A-Z 0-9 _ . - (AWS)")
         for kind, names, pattern, length in (
@@ -188,12 +193,11 @@ def _of_partner(
         for name in names
         if pattern.fullmatch(name) is None
     ]
-    for place, settings in events:
-        kind = getattr(settings, "type", None)
-        if kind not in _STREAM_KEYS or not _is_here(settings, account):
+    for place, settings in read:
+        if not _is_here(settings, account):
             continue
         name = settings.stream_name
-        if kind == "kinesis":
+        if settings.type == "kinesis":
             streams.setdefault(name, DataStreamSettings())
         elif name in tables and tables[name].stream is None:
             problems.append(Problem((*place, "table"), f"table {name!r} has no stream (its key stream)"))

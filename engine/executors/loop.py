@@ -32,7 +32,6 @@ from engine.executors.interpreter import Interpreter
 from engine.executors.large_json import encode_in_pieces, read_document
 from engine.executors.loop_inboxes import Inboxes
 from engine.executors.loop_interrupt import Interrupted
-from engine.executors.loop_stream import streams_on_loop
 from engine.executors.marshal import encode_up_to, exit_status
 from engine.executors.scope import Scope, running, scope_of
 from engine.ports import Facts, Workshop
@@ -292,6 +291,8 @@ def _connection(
 ) -> Callable[[Loaded], Loaded]:
     """What a handler becomes that streams, or may checkpoint while the loop stands still; others stay."""
     if function.streaming is not None:
+        from engine.executors.loop_stream import streams_on_loop
+
         return streams_on_loop(facts, workshop.loop, interpreter)
     if function.durable is None or workshop.durable is None or workshop.has_threads:
         return lambda loaded: loaded

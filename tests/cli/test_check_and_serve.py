@@ -181,7 +181,6 @@ def folder(tmp_path, monkeypatch):
         "".join(f'{{"timestamp": {n + 1}000, "payload": 1}}\n' for n in range(3))
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])  # the commands add to it
     return tmp_path
 
 

@@ -27,6 +27,7 @@ LATE = {
     "engine.services.deliveries": "deliveries of topics and event buses",
     "engine.services.eventbridge": "event buses",
     "engine.services.partner": "other AWS services, with the first AWS client, stream or table",
+    "engine.sources.http.stream_metadata": "HTTP metadata before a streamed body",
     "engine.app.streams": "mappings of streams, with the first of them",
     "engine.sources.streams": "the same",
     "engine.core.streams": "the same",

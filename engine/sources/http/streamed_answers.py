@@ -28,7 +28,6 @@ from engine.sources.http.responses import (
     merged_headers,
     set_cookies,
 )
-from engine.sources.http.stream_metadata import MetadataReader
 
 _RAW: Final = header_block([("content-type", DEFAULT_TYPE)])
 
@@ -69,7 +68,7 @@ class StreamForm:
     def collected(self, outcome: Outcome) -> Answer:
         """The answer that a response with metadata makes, the whole of which is in the outcome."""
         try:
-            found = MetadataReader().read(outcome.body)
+            found = _metadata_reader().read(outcome.body)
             if found is None:
                 return self.error_responses.malformed_by(outcome)
             status, head = self.head(found[0])
@@ -106,7 +105,7 @@ class HttpResponseStream:
         self._traced = traced
         self._has_begun = False
         self._drained: Callable[[], None]
-        self._metadata: MetadataReader | None = None  # while it is read
+        self._metadata: Any = None  # a `MetadataReader`, while it is read
         self._stream: AnswerStream | None = None
 
     def begin(self, content_type: str, drained: Callable[[], None], /) -> None:
@@ -114,7 +113,7 @@ class HttpResponseStream:
         self._has_begun = True
         self._drained = drained
         if self._form.needs_metadata or content_type.strip().lower() == INTEGRATION_RESPONSE:
-            self._metadata = MetadataReader()
+            self._metadata = _metadata_reader()
             return
         try:
             head = header_block([("content-type", content_type)])
@@ -179,3 +178,10 @@ class HttpResponseStream:
         if self._traced is not None:
             answer = self._traced.answered(answer)
         self._request.respond(*answer)
+
+
+def _metadata_reader() -> Any:
+    """A new `MetadataReader`, which is imported with the first response that has metadata."""
+    from engine.sources.http.stream_metadata import MetadataReader
+
+    return MetadataReader()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ async def aplain(event, context):
 """
 
 EXECUTORS = ("loop", "thread", "process", "cluster")
-TIMEOUT_S = 0.4
+TIMEOUT_S = 1.0
 
 
 class Reader:
@@ -150,6 +151,12 @@ class Stage:
         """The path of a file that is not there yet."""
         self._files += 1
         return str(self.shared / f"file-{self._files}")
+
+    async def appears(self, file: str) -> None:
+        """Wait until a handler has made that file."""
+        async with asyncio.timeout(60):
+            while not os.path.exists(file):
+                await asyncio.sleep(0.001)
 
     async def read(
         self, function: str, *steps, reader=None, wants_log=False, **keys

@@ -123,6 +123,11 @@ class Outcome:
         return None
 
     @property
+    def produced_bytes(self) -> int:
+        """Bytes of the response, or of the error."""
+        return len(self.body)
+
+    @property
     def ok(self) -> bool:
         """Whether the handler returned a result."""
         return self.status is Status.SUCCESS
@@ -153,28 +158,39 @@ class Outcome:
         return f"Outcome({self.status.value} {self.request_id} {self.duration_s * 1000:.2f} ms)"
 
 
-class CollectedOutcome(Outcome):
-    """The end of a streamed response that was collected, since its source wants the whole of it.
+class StreamedOutcome(Outcome):
+    """The end of a streamed response. `body` is the whole of it if its source wanted that, and else empty.
 
     Attributes:
         streamed_type: Its content type.
+        streamed_bytes: What the handler wrote, in bytes.
+        first_byte_s: Seconds from the handler's start to its first byte.
     """
 
-    __slots__ = ("streamed_type",)
+    __slots__ = ("first_byte_s", "streamed_bytes", "streamed_type")
 
     streamed_type: str
+    streamed_bytes: int
+    first_byte_s: float
 
     @property
     def content_type(self) -> str | None:
         """What the handler called the body."""
         return self.streamed_type
 
+    @property
+    def produced_bytes(self) -> int:
+        """Bytes of the response."""
+        return self.streamed_bytes
 
-def collected(outcome: Outcome, content_type: str) -> Outcome:
-    """`outcome`, with what the handler called the body that it streamed."""
-    whole = CollectedOutcome(**{name: getattr(outcome, name) for name in _ATTRIBUTES})
-    whole.streamed_type = content_type
-    return whole
+
+def streamed(outcome: Outcome, content_type: str, count: int, first_byte_s: float) -> StreamedOutcome:
+    """`outcome`, as that of a response that was streamed."""
+    ended = StreamedOutcome(**{name: getattr(outcome, name) for name in _ATTRIBUTES})
+    ended.streamed_type = content_type
+    ended.streamed_bytes = count
+    ended.first_byte_s = first_byte_s
+    return ended
 
 
 _ATTRIBUTES: Final = (

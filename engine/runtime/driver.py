@@ -552,6 +552,8 @@ class Driver:
             max_memory_mb,
             raw,
         )
+        if self._streams and invocation in self._streams:
+            outcome = self._streams[invocation].outcome(outcome)
         if event.wants_log:
             outcome.log_tail = self._log_tail(invocation, outcome, error_type)
         self._observer.ended(invocation, outcome, error_type)

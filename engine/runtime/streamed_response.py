@@ -15,7 +15,7 @@ import orjson
 
 from engine.core.error_bodies import response_too_large_body, stream_too_large_body
 from engine.core.invocation import Invocation, Reply, Result
-from engine.core.outcome import Outcome, Status, collected
+from engine.core.outcome import Outcome, Status, StreamedOutcome, streamed
 from engine.core.payload_limits import (
     FAST_STREAMED_BYTES,
     MAX_RESPONSE_BYTES,
@@ -106,12 +106,15 @@ class StreamedResponse:
         body = self._whole.getvalue()
         return result._replace(body=body, raw=not _is_json(body))
 
+    def outcome(self, outcome: Outcome) -> StreamedOutcome:
+        """The invocation's outcome, with what is known of its response."""
+        first_byte_s = self.began_s - self.invocation.started_s
+        return streamed(outcome, self._content_type, self.sent, first_byte_s)
+
     def reply(self, outcome: Outcome) -> None:
         """Give the source the outcome: its response has ended."""
         self._cancel_pause()
         self._is_full, self._has_ended = False, True
-        if self._stream is None and outcome.status is Status.SUCCESS:
-            outcome = collected(outcome, self._content_type)
         self._ended(self)
         self._reply(outcome)
 

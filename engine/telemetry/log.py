@@ -30,7 +30,7 @@ from engine.core.engine_events import (
 from engine.core.event import Event
 from engine.core.function import Function
 from engine.core.invocation import Invocation
-from engine.core.outcome import Outcome
+from engine.core.outcome import Outcome, StreamedOutcome
 from engine.ports import Clock
 from engine.telemetry.async_lines import async_line, async_record
 from engine.telemetry.machine_lines import machine_line, machine_record
@@ -230,11 +230,13 @@ class _Json:
         status, named = status_and_type(outcome, error_type)
         ending = {"status": status} if named is None else {"status": status, "errorType": named}
         duration_ms = _ms(outcome.duration_s)
-        done = {
+        done: dict[str, Any] = {
             "requestId": outcome.request_id,
             **ending,
-            "metrics": {"durationMs": duration_ms, "producedBytes": len(outcome.body)},
+            "metrics": {"durationMs": duration_ms, "producedBytes": outcome.produced_bytes},
         }
+        if isinstance(outcome, StreamedOutcome):
+            done["spans"] = _response_spans(outcome, wall_s)
         ours = {
             "function": invocation.event.function,
             "outcome": outcome.status.value,
@@ -371,6 +373,19 @@ def json_line(time: str, kind: str, record: dict[str, Any]) -> str:
 def _execution(event: Event) -> dict[str, str]:
     """The durable execution that an invocation is one of, by the name that AWS's SDK logs it under."""
     return {} if event.execution_arn is None else {"executionArn": event.execution_arn}
+
+
+def _response_spans(outcome: StreamedOutcome, wall_s: float) -> list[dict[str, Any]]:
+    """When the response began, and how long it went on, of an invocation that ends now."""
+    latency_s = outcome.first_byte_s
+    spans = (
+        ("responseLatency", outcome.duration_s, latency_s),
+        ("responseDuration", outcome.duration_s - latency_s, outcome.duration_s - latency_s),
+    )
+    return [
+        {"name": name, "start": iso_utc(wall_s - ago_s), "durationMs": _ms(took_s)}
+        for name, ago_s, took_s in spans
+    ]
 
 
 def _ms(seconds: float) -> float:

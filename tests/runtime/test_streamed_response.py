@@ -24,6 +24,7 @@ class Reader:
     def __init__(self, runtime, room: float = float("inf")):
         self.runtime, self.room = runtime, room
         self.said, self.drained, self.began_s = [], None, runtime.clock.now()
+        self.outcome = None
 
     def say(self, *words):
         self.said.append((round(self.runtime.clock.now() - self.began_s, 3), *words))
@@ -41,6 +42,7 @@ class Reader:
         self.say("fail", body[:40])
 
     def ended(self, outcome):
+        self.outcome = outcome
         self.say("ended", outcome.status.value, outcome.body)
 
     def send(self):
@@ -98,6 +100,20 @@ async def test_who_takes_no_stream_gets_the_whole_response(runtime):
         outcome.raw,
         outcome.content_type,
     )
+
+
+async def test_the_outcome_has_its_bytes_and_the_time_to_its_first(runtime):
+    """Of a stream that was passed on, which has no body, and of one that was collected."""
+    act = streams(b"one", b"three", takes_s=1.0, content_type="text/plain")
+    runtime.add(act=act, timeout_s=60, init=at_once)
+    read = Reader(runtime.open()).send()
+    await asyncio.sleep(10)
+    ends = [read.outcome, await runtime.call()]
+
+    assert [(8, 1.0, "text/plain")] * 2 == [
+        (end.produced_bytes, end.first_byte_s, end.content_type) for end in ends
+    ]
+    assert [b"", b"onethree"] == [end.body for end in ends]
 
 
 async def test_what_is_no_json_is_raw_when_it_is_collected(runtime):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.core.engine_events import Initialised, LoopBlocked, LoopReleased, ThreadAbandoned
-from engine.core.outcome import Status
+from engine.core.outcome import Status, streamed
 
 ID = "6f1b2d9e-0000-4000-8000-000000000000"
 TIME = "2026-01-01T00:00:00.123Z"
@@ -132,6 +132,19 @@ def test_json_events_of_a_cold_success(events, ended):
             },
         },
     ] == events.events()
+
+
+def test_a_streamed_response_has_its_bytes_and_its_spans(events, ended):
+    """Though its outcome has no body: who wanted it has got it."""
+    invocation, outcome = ended(duration_s=0.1)
+    events.log.ended(invocation, streamed(outcome, "text/plain", 70_000, 0.025), None)
+    done = events.events()[0]["record"]
+
+    assert 70_000 == done["metrics"]["producedBytes"]
+    assert [
+        {"name": "responseLatency", "start": "2026-01-01T00:00:00.023Z", "durationMs": 25.0},
+        {"name": "responseDuration", "start": "2026-01-01T00:00:00.048Z", "durationMs": 75.0},
+    ] == done["spans"]
 
 
 @pytest.mark.parametrize(

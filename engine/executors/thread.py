@@ -43,7 +43,7 @@ from engine.executors.large_json import encode_in_pieces, read_document
 from engine.executors.marshal import encode_up_to, exit_status
 from engine.executors.scope import Scope, running, scope_of
 from engine.executors.streamed_pieces import CreditedWriter, call_streamed
-from engine.executors.thread_loop import ThreadLoop
+from engine.executors.thread_loop import DeadlineStruck, ThreadLoop
 from engine.ports import Facts, Workshop
 
 _SUCCESS: Final = Status.SUCCESS
@@ -52,10 +52,6 @@ _PATIENCE_S = 1.0
 
 _EVERYTHING: Final = 1 << 60
 """Bytes granted to a stream of which nothing is passed on any more."""
-
-
-class DeadlineStruck(BaseException):
-    """Raised inside a handler whose deadline has passed. Its caller was answered; it can only clean up."""
 
 
 class WorkerMessage(NamedTuple):
@@ -116,6 +112,7 @@ class ThreadWorker:
         self.invocation: Invocation | None = None  # what it runs, while it may still be timed out
         self.importing = environment.loaded is None
         self._timed_out = False
+        self._awaits = False  # its loop runs a handler
         self._lock = threading.Lock()
         self._loop = ThreadLoop()
         self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
@@ -133,11 +130,17 @@ class ThreadWorker:
             _raise_in(self.thread, DeadlineStruck)
         if self._loop.is_used:
             try:
-                # An event loop that waits in its selector would not notice the exception.
-                self._loop.call_soon_threadsafe(_ignore)
+                # A loop that waits in its selector would not notice the exception, and one that runs
+                # something else than the handler would take it for that thing's own.
+                self._loop.call_soon_threadsafe(self._strike)
             except RuntimeError:
                 pass  # it noticed, and is closed already
         return True
+
+    def _strike(self) -> None:
+        """End the loop's run, and the handler with it, if the exception has not."""
+        if self._awaits:
+            raise DeadlineStruck
 
     def _main(self) -> None:
         environment = self.environment
@@ -225,7 +228,11 @@ class ThreadWorker:
 
     def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run it on an event loop of this thread's own, the same for all invocations."""
-        return self._runner.run(coroutine, context=contextvars.copy_context())
+        self._awaits = True
+        try:
+            return self._runner.run(coroutine, context=contextvars.copy_context())
+        finally:
+            self._awaits = False
 
 
 class ThreadEnvironment:
@@ -392,10 +399,6 @@ class ThreadExecutor:
     def _look_after(self, worker: ThreadWorker, invocation: Invocation | None) -> None:
         if invocation is not None and worker.thread.is_alive() and worker.invocation is invocation:
             self._notify(ThreadAbandoned(function=self.function.name, request_id=invocation.event.request_id))
-
-
-def _ignore() -> None:
-    pass
 
 
 def _raise_in(thread: threading.Thread, exception: type[BaseException] | None) -> None:

@@ -6,6 +6,10 @@ import asyncio
 from typing import Any
 
 
+class DeadlineStruck(BaseException):
+    """Raised inside a handler whose deadline has passed. Its caller was answered; it can only clean up."""
+
+
 class ThreadLoop(asyncio.SelectorEventLoop):
     """Takes no descriptor and no time until it is used, which few handlers do.
 
@@ -28,6 +32,14 @@ class ThreadLoop(asyncio.SelectorEventLoop):
         """Do nothing for a loop that was never used: it has nothing open."""
         if "_begun" in vars(self):
             super().__del__()
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Do as every loop does, but let `DeadlineStruck` out of a callback: it ends the loop's run."""
+        struck = isinstance(context.get("exception"), DeadlineStruck)
+        if struck and "handle" in context:
+            raise context["exception"]
+        if not struck:  # else the exception of a task of the handler's, which nobody awaited
+            super().call_exception_handler(context)
 
     @property
     def is_used(self) -> bool:

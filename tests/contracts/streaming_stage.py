@@ -36,7 +36,9 @@ def pieces(event, context):
     try:
         for word, value in event["do"]:
             if word == "gate":
-                while not os.path.exists(value):
+                while True:  # CPython 3.13 leaves a condition here out of the `try` (python/cpython#130279)
+                    if os.path.exists(value):
+                        break
                     time.sleep(0.002)
                     yield ""
             elif word == "count":
@@ -53,7 +55,9 @@ async def apieces(event, context):
     try:
         for word, value in event["do"]:
             if word == "gate":
-                while not os.path.exists(value):
+                while True:  # see above
+                    if os.path.exists(value):
+                        break
                     await asyncio.sleep(0.002)
             elif word == "count":
                 for number in range(value):

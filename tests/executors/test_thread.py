@@ -13,7 +13,7 @@ from engine import Engine, Function, Status
 pytestmark = pytest.mark.real_time
 
 SOURCE = """
-import asyncio, sqlite3, threading
+import asyncio, sqlite3, threading, time
 import thread_props as props
 
 connection = sqlite3.connect(":memory:")  # may be used by the thread that made it only
@@ -60,6 +60,26 @@ async def asynchronous(event, context):
     props.begun.set()
     try:
         await asyncio.sleep(event)
+    finally:
+        props.tidied.set()
+
+async def busy(event, context):
+    # Waits, while what it began computes: a task, or callbacks.
+    loop = asyncio.get_running_loop()
+    def compute():
+        ends_s = time.monotonic() + 0.03
+        while time.monotonic() < ends_s:
+            pass
+    def call():
+        compute()
+        loop.call_soon(call)
+    async def task():
+        while True:
+            compute()
+            await asyncio.sleep(0)
+    kept = call() if event == "callbacks" else loop.create_task(task())
+    try:
+        await asyncio.Event().wait()
     finally:
         props.tidied.set()
 
@@ -225,6 +245,19 @@ async def test_an_async_handler_that_waits_is_interrupted_at_its_deadline(make, 
         await gone()
 
     assert Status.TIMEOUT == outcome.status
+
+
+@pytest.mark.parametrize("event", ["callbacks", "a task"])
+async def test_an_async_handler_is_interrupted_though_something_else_of_it_runs(make, props, event):
+    """What computes gets the exception, and asyncio keeps it; the handler ends all the same."""
+    log = Log()
+    async with make("busy", log, timeout_s=1) as engine:
+        outcome = await engine.invoke("f", event)
+        await reached(props.tidied)
+        await gone()
+
+    assert Status.TIMEOUT == outcome.status
+    assert "DeadlineStruck" not in log.text
 
 
 async def test_a_shared_environment_has_a_thread_for_each_at_a_time_and_one_module(make):

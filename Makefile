@@ -5,7 +5,8 @@ WHEEL ?=
 VENV ?= $(if $(WHEEL),.venv-wheel,.venv)
 BIN := $(VENV)/bin
 LOCK ?=
-PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
+# A worker that dies is not replaced: xdist would wait for ever for what the new one is to do by loadfile.
+PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 # Where it is set, each of the suite's hundreds of interpreters would compile the engine anew.
 unexport PYTHONDONTWRITEBYTECODE

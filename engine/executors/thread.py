@@ -132,12 +132,12 @@ class ThreadWorker:
             try:
                 # A loop that waits in its selector would not notice the exception, and one that runs
                 # something else than the handler would take it for that thing's own.
-                self._loop.call_soon_threadsafe(self._strike)
+                self._loop.call_soon_threadsafe(self._end_run)
             except RuntimeError:
                 pass  # it noticed, and is closed already
         return True
 
-    def _strike(self) -> None:
+    def _end_run(self) -> None:
         """End the loop's run, and the handler with it, if the exception has not."""
         if self._awaits:
             raise DeadlineStruck

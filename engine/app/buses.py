@@ -18,7 +18,7 @@ from engine.services.deliveries.deliveries import Deliveries
 from engine.services.deliveries.delivery import TargetPort, port_of
 from engine.services.eventbridge.service import EventBridgeService
 from engine.services.lambda_api.code_packages import Spawn
-from engine.services.sns.http_endpoints import HttpPort
+from engine.services.sns.http_endpoints import REQUESTS, HttpPort
 from engine.services.sns.service import SnsService
 
 
@@ -34,10 +34,12 @@ class Buses:
 
     def __init__(self, engine: Engine, host: Host, queues: DestinationSender, spawn: Spawn) -> None:
         """`queues` sends to the engine's queues, `spawn` starts a coroutine function. The engine is open."""
+        counts = engine.stats.deliveries
+        self._http = HttpPort(spawn, engine.platform.offload_apart(REQUESTS), counts)
         self.ports: dict[TargetKind, TargetPort] = {
             "lambda": FunctionPort(engine.asynchronous, host),
             "sqs": port_of(queues),
-            "http": HttpPort(spawn, engine.platform.offload),
+            "http": self._http,
         }
         self.deliveries = Deliveries(
             engine.loop,
@@ -45,7 +47,7 @@ class Buses:
             Random(engine.platform.seed),  # noqa: S311  # jitter
             self.ports,
             queues,
-            engine.stats.deliveries,
+            counts,
             scale=host.account.retry_wait_s / RETRY_WAIT_S,
         )
         self.events = host.services.add(
@@ -72,4 +74,5 @@ class Buses:
     def close(self) -> None:
         """Fire and retry nothing more: what waits goes to its dead-letter queue."""
         self.events.close()
+        self._http.close()
         self.deliveries.close()

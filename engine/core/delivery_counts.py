@@ -31,7 +31,7 @@ class DeliveryCounts:
 
     Attributes:
         ended: How many there were, by service, kind of target and outcome; what never was is not there.
-        waiting: Deliveries that wait for their next attempt, by service.
+        waiting: Deliveries that wait for an attempt, by service: for another, or for their turn.
         waiting_bytes: What these take of memory, about.
     """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -22,9 +23,9 @@ except ImportError:  # no wheel for this platform: asyncio's own loop serves, ab
 __all__ = ["Platform", "new_event_loop", "offload_to_thread"]
 
 
-async def offload_to_thread(work: Callable[[], T], /) -> T:
-    """Run `work` on a worker thread."""
-    return await anyio.to_thread.run_sync(work)
+async def offload_to_thread(work: Callable[[], T], /, *, limiter: anyio.CapacityLimiter | None = None) -> T:
+    """Run `work` on a worker thread, one of those that `limiter` counts."""
+    return await anyio.to_thread.run_sync(work, limiter=limiter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,3 +50,9 @@ class Platform:
     imported_module_for: ImportedModuleFor = "first"
     seed: int | None = None
     started: Mapping[str, Any] = field(default_factory=dict)
+
+    def offload_apart(self, most: int) -> Offload:
+        """An `offload` with `most` threads of its own: work that waits for others keeps none of the rest."""
+        if self.offload is not offload_to_thread:
+            return self.offload
+        return partial(offload_to_thread, limiter=anyio.CapacityLimiter(most))

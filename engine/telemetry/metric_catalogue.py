@@ -385,7 +385,7 @@ CATALOGUE: Final = (
     ),
     Metric(
         "engine_bus_deliveries_waiting", "gauge", ("service",),
-        "Deliveries of topics, buses and log subscriptions that wait for another attempt.",
+        "Deliveries of topics, buses and log subscriptions that wait for an attempt.",
         of_engine=lambda s: s.deliveries.waiting,
     ),
     # Durable executions

@@ -30,7 +30,7 @@ from typing import Final
 from engine.core.delivery_counts import DeliveryCounts, DeliveryOutcome, TargetKind
 from engine.core.destinations import DeliveryError, DestinationSender
 from engine.ports import Clock
-from engine.services.deliveries.delivery import Delivery, GivenUp, TargetPort
+from engine.services.deliveries.delivery import DELIVERY_BYTES, Delivery, GivenUp, TargetPort
 from engine.services.deliveries.retry_law import Exhausted
 from engine.services.deliveries.turns import Turns
 from engine.timer import Timer
@@ -39,8 +39,6 @@ _log = logging.getLogger("engine.deliveries")
 
 MAX_WAITING: Final = 10_000
 MAX_WAITING_BYTES: Final = 64 << 20
-_DELIVERY_BYTES: Final = 1024
-"""What a delivery takes in memory besides its record, about."""
 _BATCH: Final = 128
 """How many attempts one turn of the loop makes, so that a long queue does not hold it."""
 _MAX_TOLD: Final = 1000
@@ -57,7 +55,7 @@ class _Pending:
         self.delivery = delivery
         self.began_s = began_s
         self.attempts = 0
-        self.size = len(delivery.record.body) + _DELIVERY_BYTES
+        self.size = len(delivery.record.body) + DELIVERY_BYTES
 
 
 class Deliveries:
@@ -98,6 +96,7 @@ class Deliveries:
         self._max_waiting, self._max_waiting_bytes = max_waiting, max_waiting_bytes
         self._timer = Timer(loop, clock, self._on_due)
         self._due: list[tuple[float, int, _Pending]] = []  # a heap
+        self._due_bytes = 0
         self._order = itertools.count()
         self._turns: Turns[Delivery] = Turns(loop, self.deliver)
         self._told: set[str] = set()
@@ -127,7 +126,7 @@ class Deliveries:
         self._timer.cancel()
         waiting, self._due = self._due, []
         for _, _, pending in waiting:
-            self._counts.release(pending.delivery.service, pending.size)
+            self._release(pending)
             error = DeliveryError(pending.delivery.target, "the engine stops", "INTERNAL_ERROR")
             self._give_up(pending, error, None)
         return len(waiting)
@@ -164,20 +163,24 @@ class Deliveries:
             self._give_up(pending, DeliveryError(delivery.target, reason, error.code), None)
         else:
             self._counts.count(delivery.service, delivery.kind, DeliveryOutcome.RETRIED)
+            self._due_bytes += pending.size
             self._counts.hold(delivery.service, pending.size)
             heapq.heappush(self._due, (now_s + wait, next(self._order), pending))
             self._timer.at(now_s + wait)
 
     def _has_room(self, size: int) -> bool:
-        taken = self._counts.waiting_bytes
-        return len(self._due) < self._max_waiting and taken + size <= self._max_waiting_bytes
+        return len(self._due) < self._max_waiting and self._due_bytes + size <= self._max_waiting_bytes
+
+    def _release(self, pending: _Pending) -> None:
+        self._due_bytes -= pending.size
+        self._counts.release(pending.delivery.service, pending.size)
 
     def _on_due(self, now_s: float) -> float | None:
         for _ in range(_BATCH):
             if not self._due or self._due[0][0] > now_s:
                 break
             pending = heapq.heappop(self._due)[2]
-            self._counts.release(pending.delivery.service, pending.size)
+            self._release(pending)
             self._attempt(pending)
         return self._due[0][0] if self._due else None
 

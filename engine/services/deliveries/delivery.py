@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from engine.core.delivery_counts import BusService, TargetKind
 from engine.core.destinations import DeliveryError, DestinationRecord, DestinationSender
 from engine.core.late_dataclass import dataclass
 from engine.services.deliveries.retry_law import Exhausted, RetryLaw
+
+DELIVERY_BYTES: Final = 1024
+"""What a delivery takes in memory besides its record, about."""
 
 Done = Callable[[DeliveryError | None], None]
 """Told once what became of an attempt: None if the target has it."""

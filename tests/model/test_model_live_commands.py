@@ -122,6 +122,69 @@ def test_a_handler_that_does_not_succeed_is_one_line(tmp_path):
     assert "No module named 'nothing_of_that_name'" in line
 
 
+STREAMS = """
+import asyncio
+
+def pieces(event, context):
+    for _ in range(int(event)):
+        yield bytes(1_000_000)
+
+async def awaited(event, context):
+    for _ in range(4):
+        await asyncio.sleep(0.01)
+        yield b"a piece"
+
+def breaks(event, context):
+    yield b"a piece"
+    raise ValueError("after the first piece")
+
+def no_json(event, context):
+    return {1, 2}
+
+def too_large(event, context):
+    return "x" * 7_000_000
+"""
+
+
+@pytest.fixture
+def streams(tmp_path):
+    """A configuration of functions that stream, and of one whose generator nothing takes."""
+    (tmp_path / "app.py").write_text(STREAMS)
+    table = '[functions.{0}]\nhandler = "app.{0}"\nstreaming = "generator"\n'
+    names = ("pieces", "awaited", "breaks", "no_json", "too_large")
+    path = tmp_path / "engine.toml"
+    path.write_text("".join(map(table.format, names)) + '[functions.plain]\nhandler = "app.pieces"\n')
+    return path
+
+
+def test_a_stream_is_measured_to_its_end(streams):
+    """Not until its generator is made: waits and CPU are of all pieces, which may be over 6 MB."""
+    words = ("--config", streams, "--event", "7", "--runs", 5, "--sizes", 128, "--cpu", "host", "--json")
+    found = {
+        name: json.loads(CliRunner().invoke(main, list(map(str, ("tune", name, *words)))).stdout)
+        for name in ("pieces", "awaited")
+    }
+
+    assert 0.04 < found["awaited"]["sizes"][0]["p50_s"]
+    assert found["awaited"]["cpu_share"] < 0.5 < found["pieces"]["cpu_share"]
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("breaks", "(error): after the first piece"),
+        ("plain", "(error): Unable to marshal response: Object of type generator"),
+        ("no_json", "(error): Unable to marshal response: Object of type set"),
+        ("too_large", "(error): Response payload size exceeded maximum allowed payload size"),
+    ],
+)
+def test_what_an_invocation_would_fail_of_cannot_be_tuned(streams, name, problem):
+    """A handler is called, and what it gives taken, as the executors do."""
+    said = refused("tune", name, "--config", streams, "--event", "1", "--sizes", "128", "--cpu", "host")
+
+    assert f"the handler does not succeed {problem}" in said.splitlines()[-1]
+
+
 def test_a_trace_is_played_into_a_running_engine(tmp_path):
     """Its events at ten times their speed; the figures can be read by `engine simulate --observed`."""
     trace, observed = tmp_path / "trace.jsonl", tmp_path / "observed.json"

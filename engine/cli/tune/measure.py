@@ -11,6 +11,7 @@ import orjson
 
 from engine.app import Engine
 from engine.cli.event_option import Events
+from engine.cli.tune.probe import FIGURES
 from engine.core.function import Function
 from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome, Status
@@ -109,14 +110,12 @@ async def profile(probe: Function, events: Events, *, runs: int, speed: float) -
         HandlerFails: An invocation did not succeed.
     """
     async with Engine([replace(probe, cpu="host")]) as engine:
-        first = await _invoke(engine, "probe", events())
-        outcomes = [await _invoke(engine, "probe", events()) for _ in range(runs + _WARM_UP)][_WARM_UP:]
-    runs_seen = tuple(map(_seen, outcomes))
-    init_cpu_s = orjson.loads(first.body)["init_cpu_s"]
-    memory = [one.max_memory_mb for one in outcomes if one.max_memory_mb is not None]
+        first = await _seen(engine, events())
+        seen = [await _seen(engine, events()) for _ in range(runs + _WARM_UP)][_WARM_UP:]
+    memory = [one.outcome.max_memory_mb for one in seen if one.outcome.max_memory_mb is not None]
     return ServiceTime(
-        runs=runs_seen,
-        init=_run(first.init_s or 0.0, init_cpu_s),
+        runs=tuple(one.run for one in seen),
+        init=_run(first.outcome.init_s or 0.0, first.init_cpu_s),
         peak_mb=max(memory, default=None),
         speed=speed,
     )
@@ -150,9 +149,9 @@ async def runs_at(probe: Function, events: Events, memory_mb: int, *, runs: int)
             await _invoke(engine, "probe", events())
             while len(seen) < runs and (spent_s < _SIZE_S or len(seen) < _LEAST):
                 await asyncio.sleep(_PAUSE_S)
-                outcome = await _invoke(engine, "probe", events())
-                spent_s += outcome.duration_s
-                seen.append(_seen(outcome))
+                one = await _seen(engine, events())
+                spent_s += one.outcome.duration_s
+                seen.append(one.run)
         except HandlerFails as error:
             if error.status == Status.OOM.value:
                 return RunsAtSize([], 1.0)
@@ -163,8 +162,16 @@ async def runs_at(probe: Function, events: Events, memory_mb: int, *, runs: int)
     return RunsAtSize(seen, given)
 
 
-def _seen(outcome: Outcome) -> HandlerRun:
-    return _run(outcome.duration_s, orjson.loads(outcome.body)["cpu_s"])
+class _Seen(NamedTuple):
+    outcome: Outcome
+    run: HandlerRun
+    init_cpu_s: float
+
+
+async def _seen(engine: Engine, payload: Any) -> _Seen:
+    outcome = await _invoke(engine, "probe", payload)
+    figures = orjson.loads((await _invoke(engine, "probe", FIGURES)).body)
+    return _Seen(outcome, _run(outcome.duration_s, figures["cpu_s"]), figures["init_cpu_s"])
 
 
 def _run(took_s: float, cpu_s: float) -> HandlerRun:
@@ -172,7 +179,11 @@ def _run(took_s: float, cpu_s: float) -> HandlerRun:
 
 
 async def _invoke(engine: Engine, name: str, payload: Any) -> Outcome:
-    outcome = await engine.invoke(name, payload)
+    """The outcome when its response, which may be a stream, has been taken to its end."""
+    async with engine.stream(name, payload) as pieces:
+        async for _ in pieces:
+            pass
+    outcome = pieces.outcome
     if outcome.status is not Status.SUCCESS:
         raise HandlerFails(outcome.status.value, str((outcome.error or {}).get("errorMessage", "")))
     return outcome

@@ -52,8 +52,9 @@ class StreamForm:
         status = 200 if code is None else http_status(code)
         if self.needs_metadata:
             multi, single = header_map(metadata.get("multiValueHeaders")), header_map(metadata.get("headers"))
-            return status, self._heads.lines(merged_headers(multi, single))
-        head = self._heads.render(metadata.get("headers"))
+            head = self._heads.lines(merged_headers(multi, single))
+        else:
+            head = self._heads.render(metadata.get("headers"))
         cookies = metadata.get("cookies")
         return status, head + set_cookies(cookies) if cookies else head
 

@@ -147,6 +147,20 @@ def test_a_rest_api_wants_metadata_whatever_the_type_and_knows_multi_value_heade
     )
 
 
+def test_a_rest_api_sets_the_cookies_of_the_metadata(answered):
+    """Behind the headers, each by a line of its own; what is no list of text is refused."""
+    good, bad = (
+        answered(json.dumps(metadata).encode() + bytes(8), door=FrontDoor.REST)
+        for metadata in (
+            {"headers": {"Content-Type": "a/b"}, "cookies": ["a=1", "b=2; Secure"]},
+            {"cookies": "a=1"},
+        )
+    )
+
+    assert [("content-type", "a/b"), ("set-cookie", "a=1"), ("set-cookie", "b=2; Secure")] == good[1]
+    assert (200, 502) == (good[0], bad[0])
+
+
 BAD = {
     "no delimiter": [b"{}"],
     "no metadata": [],

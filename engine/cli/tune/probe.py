@@ -23,7 +23,7 @@ FIGURES: Final = "engine tune: figures"
 """The event that asks for those of the last call; only this text is that event."""
 
 
-class Probe:
+class ProbedHandler:
     """One handler, loaded, and its CPU seconds: of its import, and of the last call."""
 
     def __init__(self, code: Path, handler: str) -> None:
@@ -76,8 +76,8 @@ class Probe:
 
 
 @cache
-def _probe() -> Probe:
-    return Probe(Path(os.environ["PROBED_CODE"]), os.environ["PROBED_HANDLER"])
+def _probe() -> ProbedHandler:
+    return ProbedHandler(Path(os.environ["PROBED_CODE"]), os.environ["PROBED_HANDLER"])
 
 
 if "PROBED_HANDLER" in os.environ:  # in an environment, whose initialisation this is

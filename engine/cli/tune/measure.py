@@ -162,16 +162,16 @@ async def runs_at(probe: Function, events: Events, memory_mb: int, *, runs: int)
     return RunsAtSize(seen, given)
 
 
-class _Seen(NamedTuple):
+class _MeasuredRun(NamedTuple):
     outcome: Outcome
     run: HandlerRun
     init_cpu_s: float
 
 
-async def _seen(engine: Engine, payload: Any) -> _Seen:
+async def _seen(engine: Engine, payload: Any) -> _MeasuredRun:
     outcome = await _invoke(engine, "probe", payload)
     figures = orjson.loads((await _invoke(engine, "probe", FIGURES)).body)
-    return _Seen(outcome, _run(outcome.duration_s, figures["cpu_s"]), figures["init_cpu_s"])
+    return _MeasuredRun(outcome, _run(outcome.duration_s, figures["cpu_s"]), figures["init_cpu_s"])
 
 
 def _run(took_s: float, cpu_s: float) -> HandlerRun:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cache
 from types import MappingProxyType
@@ -189,6 +189,8 @@ def build(document: Mapping[str, Any], origin: DocumentOrigin) -> Config:
     problems += [problem for problem, refused in findings if refused]
     notes = tuple(f"{origin.spell(place)}: {text}" for (place, text), refused in findings if not refused)
     of_events = [one for of_function in events for one in of_function.settings()]
+    if engine is None or engine.state_dir is None:  # else clients may have made them
+        problems += _unknown_functions(of_events, function_tables)
     account = engine.account() if engine is not None else Account()
     known = resources(document, functions, of_events, account, problems)
     cluster = _cluster(document, origin, problems)
@@ -417,6 +419,14 @@ def examined(functions: Mapping[str, Function], events: list[_Events]) -> list[t
             place = place if finding.key is None else (*place, finding.key)
             found.append((Problem(place, finding.sentence), finding.refused))
     return found
+
+
+def _unknown_functions(events: Iterable[EventSettings], known: Mapping[str, Any]) -> Iterator[Problem]:
+    """Functions whose logs are asked for and that are not there."""
+    for place, settings in events:
+        name = getattr(settings, "function", None) if getattr(settings, "type", None) == "logs" else None
+        if name is not None and name not in known:
+            yield Problem((*place, "function"), f"{show(name)} is no function{did_you_mean(name, known)}")
 
 
 def _is_model(found: Any) -> bool:

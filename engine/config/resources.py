@@ -152,11 +152,12 @@ def _event_buses(
     """Buses with a table or as destinations, and rules. What targets of rules name is added to `named`."""
     if not any(one.target.service == "events" for one in named) and not {"buses", "rules"} & document.keys():
         return {}, {}
-    from engine.services.eventbridge.settings import BusSettings, RuleSettings, bus_name, rule_problems
+    from engine.services.eventbridge.setting_checks import bus_problems
+    from engine.services.eventbridge.settings import BusSettings, RuleSettings, bus_name
 
     buses: dict[str, BusSettings] = _named(BusSettings, document, "buses", problems)
     rules: dict[str, RuleSettings] = _named(RuleSettings, document, "rules", problems)
-    problems += [Problem(place, sentence) for place, sentence in rule_problems(buses, rules)]
+    problems += [Problem(place, sentence) for place, sentence in bus_problems(buses, rules)]
     for name, rule in rules.items():
         for number, one in enumerate(rule.targets):
             for key in ("to", "dead_letter_queue"):

@@ -26,6 +26,9 @@ def http(path: str, method: str = "GET") -> str:
     return f'type = "http"\nmethod = "{method}"\npath = "{path}"'
 
 
+BUS_EVENT = 'type = "eventbridge"\npattern = { source = ["s"] }\n'
+TRANSFORMER = 'input_transformer = {{ paths = {}, template = "{}" }}'
+RULE = '[rules.f]\npattern = {{ source = ["s"] }}\ntargets = [{}]\n'
 REFUSED = {
     "a state folder that is somebody else's": (
         '[engine]\nstate_dir = "theirs"\n' + function(),
@@ -102,6 +105,42 @@ REFUSED = {
     "a method": (
         function("", http("/", "GETT")),
         "functions.f.events[0].method: 'GETT' is not an HTTP method, did you mean 'GET'?",
+    ),
+    "a path that is none": (
+        function("", BUS_EVENT + 'input_path = "detail"'),
+        "functions.f.events[0].input_path: 'detail' does not begin with $",
+    ),
+    "a path of a template that is none": (
+        function("", BUS_EVENT + TRANSFORMER.format('{ a = "$.b[" }', "<a>")),
+        "functions.f.events[0].input_transformer.paths: '$.b[' cannot be read from '[' on",
+    ),
+    "a template with a name that is not there": (
+        function("", BUS_EVENT + TRANSFORMER.format('{ a = "$.b" }', "<b>")),
+        "functions.f.events[0].input_transformer: template contains invalid placeholder b",
+    ),
+    "bounds of the API": (
+        function("", BUS_EVENT + TRANSFORMER.format('{ "a b" = "$.b" }', "x")),
+        "functions.f.events[0]: Value '{a b=$.b}' at 'targets.1.member.inputTransformer.inputPathsMap' ",
+    ),
+    "a rule with a FIFO queue": (
+        function() + RULE.format('{ to = "sqs:x.fifo" }'),
+        "rules.f.targets[0].message_group: is required: a FIFO queue takes no message without one",
+    ),
+    "a rule with one id twice": (
+        function() + RULE.format('{ to = "sqs:a", id = "target-2" }, { to = "sqs:b" }'),
+        "rules.f.targets[1].id: 'target-2' is the id of another target of the rule",
+    ),
+    "a rule with a service that is none": (
+        function() + RULE.format('{ to = "foo:q" }'),
+        "rules.f.targets[0].to: 'foo:q' is neither an ARN nor one of sqs:NAME, lambda:NAME, sns:NAME, events",
+    ),
+    "a FIFO queue for dead letters": (
+        function() + RULE.format('{ to = "q", dead_letter_queue = "d.fifo" }'),
+        "rules.f.targets[0].dead_letter_queue: a FIFO queue cannot be used here (AWS)",
+    ),
+    "logs of a function that is not there": (
+        function("", 'type = "logs"\nfunction = "zz"'),
+        "functions.f.events[0].function: 'zz' is no function",
     ),
     "a handler that is a file": (
         '[functions.f]\nhandler = "app.py"\n',

@@ -583,7 +583,7 @@ def test_queues_buckets_and_what_they_trigger_are_read(template):
         len(mapping.filters),
     )
     assert ("photos", "in/", ".png") == (event.bucket, event.prefix, event.suffix)
-    assert ("night", {"kind": "full"}, False, "rule") == (
+    assert ("night", '{"kind": "full"}', False, "rule") == (
         nightly.name,
         nightly.input,
         nightly.enabled,

@@ -36,7 +36,7 @@ Resources:
           Properties:
             Pattern: {source: [aws.s3]}
             EventBusName: !GetAtt Partners.Arn
-            Input: '{"old": true}'
+            Input: '{"old":  1.50}'
             State: DISABLED
             DeadLetterConfig: {Arn: !GetAtt Dead.Arn}
         Nightly:
@@ -86,11 +86,12 @@ def test_events_of_functions_become_rules(load):
         "maximum_retry_attempts": 5,
         "maximum_event_age_s": 900,
     } == {key: large.settings.model_dump()[key] for key in large.settings.model_fields_set - {"type"}}
-    assert ("partners", {"old": True}, False) == (
+    assert ("partners", '{"old":  1.50}', False) == (
         old.settings.bus,
         old.settings.input,
         old.settings.enabled,
     )
+    assert '{"old":  1.50}' == old.settings.members(config.account)["Input"]
     assert {"Copies", "Dead", "FLargeQueue"} == config.resources.queues.keys()
 
 
@@ -137,6 +138,36 @@ def test_nothing_is_left_out_in_silence(load):
         (
             ("            Pattern: {source: [aws.s3]}\n", ""),
             f"{EVENTS}.Old.Properties.Pattern: is required",
+        ),
+        (
+            ("'{\"old\":  1.50}'", "nojson"),
+            f"{EVENTS}.Old.Properties.Input: JSON syntax error in input",
+        ),
+        (
+            ("InputPath: $.detail,", "Input: '{',"),
+            "Resources.Copy.Properties.Targets[0].Input: JSON syntax error in input",
+        ),
+        (
+            ("InputPath: $.detail,", "InputPath: detail,"),
+            "Resources.Copy.Properties.Targets[0].InputPath: 'detail' does not begin with $",
+        ),
+        (
+            ("InputTemplate: '{", "InputTemplate: '<gone> {"),
+            f"{EVENTS}.Large.Properties.InputTransformer: template contains invalid placeholder gone",
+        ),
+        (
+            (
+                "- {Id: f, Arn: !GetAtt F.Arn}\n        - {Id: gone",
+                "- {Id: q, Arn: !GetAtt F.Arn}\n        - {Id: gone",
+            ),
+            "Resources.Copy.Properties.Targets[1].Id: 'q' is the id of another target",
+        ),
+        (
+            (
+                "Copies: {Type: AWS::SQS::Queue}",
+                "Copies: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true}}",
+            ),
+            "Resources.Copy.Properties.Targets[0].SqsParameters.MessageGroupId: is required",
         ),
         (("rate(5 minutes)", "rate(5 minute)"), "Resources.Ticks.Properties.ScheduleExpression: "),
     ],

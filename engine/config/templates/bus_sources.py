@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.config.templates.picking import Table, at, json_of, picked, tags_of
+from engine.config.templates.picking import Table, at, constant_of, picked, tags_of
 from engine.config.templates.table import TemplateTable, plain
 
 BUS_EVENT_KEYS: Final[Mapping[str, str]] = {
@@ -20,6 +20,12 @@ BUS_EVENT_KEYS: Final[Mapping[str, str]] = {
     "maximum_event_age_s": "RetryPolicy.MaximumEventAgeInSeconds",
 }
 """Our key of an event to the template's property, besides those that other events have."""
+_TARGET_KEYS: Final[Mapping[str, str]] = {
+    "input_path": "InputPath",
+    "dead_letter_queue": "DeadLetterConfig.Arn",
+    "maximum_retry_attempts": "RetryPolicy.MaximumRetryAttempts",
+    "maximum_event_age_s": "RetryPolicy.MaximumEventAgeInSeconds",
+}
 RULE_KEYS: Final[Mapping[str, str]] = {
     "pattern": "EventPattern",
     "schedule": "ScheduleExpression",
@@ -27,14 +33,15 @@ RULE_KEYS: Final[Mapping[str, str]] = {
     "enabled": "State",
     "targets": "Targets",
     "tags": "Tags",
+    **_TARGET_KEYS,
+    "to": "Arn",
+    "id": "Id",
+    "message_group": "SqsParameters.MessageGroupId",
+    "input": "Input",
+    "input_transformer": "InputTransformer",
 }
+"""Of a rule, and of its targets."""
 BUS_KEYS: Final[Mapping[str, str]] = {"description": "Description", "tags": "Tags"}
-_TARGET_KEYS: Final[Mapping[str, str]] = {
-    "input_path": "InputPath",
-    "dead_letter_queue": "DeadLetterConfig.Arn",
-    "maximum_retry_attempts": "RetryPolicy.MaximumRetryAttempts",
-    "maximum_event_age_s": "RetryPolicy.MaximumEventAgeInSeconds",
-}
 
 
 def bus_event(settings: Mapping[str, Any]) -> Table:
@@ -77,7 +84,7 @@ def bus_table(properties: Mapping[str, Any]) -> Table:
 def _target(settings: Mapping[str, Any]) -> Table:
     found = picked(settings, _TARGET_KEYS)
     if "Input" in settings:
-        found["input"] = json_of(plain(settings["Input"]))
+        found["input"] = constant_of(plain(settings["Input"]))
     transformer = picked(
         settings.get("InputTransformer"), {"paths": "InputPathsMap", "template": "InputTemplate"}
     )

@@ -11,7 +11,16 @@ from typing import Any, Final
 
 from engine.config.problems import Problem
 from engine.config.templates.bus_sources import BUS_EVENT_KEYS, bus_event
-from engine.config.templates.picking import Table, at, filters_of, items, json_of, picked, tags_of
+from engine.config.templates.picking import (
+    Table,
+    at,
+    constant_of,
+    filters_of,
+    items,
+    json_of,
+    picked,
+    tags_of,
+)
 from engine.config.templates.stream_sources import STREAM_EVENT_KEYS, dynamodb_event, kinesis_event
 from engine.config.templates.table import TemplateTable, plain
 
@@ -115,7 +124,7 @@ def _schedule(settings: Mapping[str, Any], expression: str, service: str) -> Tab
     if settings.get("State", "ENABLED") != "ENABLED":
         event["enabled"] = False
     if "Input" in settings:
-        event["input"] = json_of(plain(settings["Input"]))
+        event["input"] = constant_of(plain(settings["Input"]))
     return event
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from engine.config.templates.table import plain
+from engine.core.json_constant import JsonText
 
 Table = dict[str, Any]
 
@@ -46,6 +47,11 @@ def filters_of(settings: Any) -> Table:
     """Prefix and suffix of `Filter.S3Key.Rules`."""
     rules = items(at(settings, "Filter.S3Key.Rules"))
     return {str(at(rule, "Name")).lower(): at(rule, "Value") for rule in rules}
+
+
+def constant_of(text: Any) -> Any:
+    """An `Input`: text is JSON text, delivered as it is; what is none is for our key to refuse."""
+    return JsonText(text) if isinstance(text, str) else text
 
 
 def json_of(text: Any) -> Any:

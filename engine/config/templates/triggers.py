@@ -30,7 +30,7 @@ def read_rule(logical: str, _kind: str, template: Template) -> None:
     schedule = properties.get("ScheduleExpression")
     own = {"Schedule": schedule, "Name": name, "State": properties.get("State", "ENABLED")}
     is_schedule = "ScheduleExpression" in properties and "EventPattern" not in properties
-    found = []
+    found: list[dict[str, Any]] = []
     targets = properties.get("Targets")
     for target in targets if isinstance(targets, list) else ():
         if not is_table(target):
@@ -39,6 +39,7 @@ def read_rule(logical: str, _kind: str, template: Template) -> None:
         if is_schedule and not _is_service(target.get("Arn")):
             _schedule("Schedule", own, target, template)
         elif _is_here(target, template):
+            template.reading.places["rules", str(name), "targets", len(found)] = target.place
             found.append(rule_target(target))
     if found or not is_schedule:
         table = {**rule_table(properties), "targets": found}

@@ -68,11 +68,12 @@ def completed(
 
 
 def json_text(value: Any) -> bytes:
-    """Compact JSON in UTF-8; whole numbers may be of any size."""
+    """Compact JSON in UTF-8; whole numbers may be of any size, what is beyond a double is null."""
     try:
         return orjson.dumps(value)
-    except TypeError:  # a number beyond 64 bits, or half of a surrogate pair
-        return json.dumps(value, separators=(",", ":")).encode()
+    except TypeError:  # a whole number beyond 64 bits, or half of a surrogate pair
+        finite = json.loads(json.dumps(value), parse_constant=lambda _name: None)
+        return json.dumps(finite, separators=(",", ":")).encode()
 
 
 def parsed(text: str) -> Any:

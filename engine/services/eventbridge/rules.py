@@ -118,17 +118,18 @@ def read_target(document: Document) -> RuleTarget:
     parts = target_of(arn)
     if parts is None:
         raise invalid(f"Parameter {arn} is not valid. Reason: Provided Arn is not in correct format.")
+    kind = _KINDS.get(parts.service, "other")
     group = document.get("SqsParameters", {}).get("MessageGroupId")
     if parts.service == "sqs" and parts.resource.endswith(".fifo") and group is None:
         raise invalid(f"Parameter(s) SqsParameters must be specified for target: {target_id}.")
     try:
-        made_input = compile_input(document)
+        made_input = compile_input(document, of_function=kind == "lambda")
     except ValueError as error:
         raise invalid(str(error)) from None
     policy = document.get("RetryPolicy", {})
     return RuleTarget(
         document=document,
-        kind=_KINDS.get(parts.service, "other"),
+        kind=kind,
         input=made_input,
         law=EVENTBRIDGE_LAW.limited(
             policy.get("MaximumRetryAttempts"), policy.get("MaximumEventAgeInSeconds")

@@ -6,20 +6,20 @@ Source of the bounds: EventBridge API reference, "PutRule", "Target", "RetryPoli
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
-
-import orjson
 
 from engine.core.destinations import expanded, target_of
 from engine.core.event_patterns.dialects import Dialect
 from engine.core.event_patterns.errors import PatternError
 from engine.core.event_patterns.pattern import compile_pattern, pattern_text
 from engine.core.function import Account
+from engine.core.json_constant import constant_text, json_constant
 from engine.core.table import SettingsTable, fresh
 from engine.core.table_rules import Array, Bounds, Check, Length, Pattern
+from engine.services.eventbridge.event_paths import EventPath
 from engine.services.eventbridge.rule_schedules import is_schedule
 from engine.services.eventbridge.store import DEFAULT
+from engine.services.eventbridge.target_input import unknown_placeholders
 
 BUS_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}", re.ASCII)
 RULE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
@@ -51,11 +51,23 @@ def _schedule(value: str) -> str:
     return value
 
 
-def _json(value: Any) -> Any:
-    try:
-        orjson.dumps(value)
-    except TypeError:
-        raise ValueError("is no JSON value") from None
+def _path(value: str) -> str:
+    EventPath(value)
+    return value
+
+
+def _paths(value: dict[str, str]) -> dict[str, str]:
+    for text in value.values():
+        EventPath(text)
+    return value
+
+
+def _dead_letter_queue(value: str) -> str:
+    target = target_of(expanded(value, Account()))
+    if target is None or target.service != "sqs":
+        raise ValueError(f"{value!r} is neither the ARN of a queue nor its name")
+    if target.resource.endswith(".fifo"):
+        raise ValueError("a FIFO queue cannot be used here (AWS)")
     return value
 
 
@@ -67,8 +79,13 @@ class InputTransformerSettings(SettingsTable):
         template: What the target gets; `<name>` is replaced.
     """
 
-    paths: dict[str, str] = fresh(dict)
+    paths: Annotated[dict[str, str], Check(_paths)] = fresh(dict)
     template: Annotated[str, Length(1, 8192)]
+
+    def check_keys_together(self) -> None:
+        """The template names what there is."""
+        for name in unknown_placeholders(self.template, self.paths):
+            raise ValueError(f"template contains invalid placeholder {name}: paths has no such name (AWS)")
 
     def member(self) -> dict[str, Any]:
         """The member of PutTargets."""
@@ -87,10 +104,10 @@ class TargetSettings(SettingsTable):
         maximum_event_age_s: Seconds after which there is no further attempt.
     """
 
-    input: Annotated[Any, Check(_json)] = None
-    input_path: Annotated[str, Length(1, 256)] | None = None
+    input: Annotated[Any, Check(json_constant)] = None
+    input_path: Annotated[str, Length(1, 256), Check(_path)] | None = None
     input_transformer: InputTransformerSettings | None = None
-    dead_letter_queue: Annotated[str, Length(1, 256)] | None = None
+    dead_letter_queue: Annotated[str, Length(1, 256), Check(_dead_letter_queue)] | None = None
     maximum_retry_attempts: Annotated[int, Bounds(ge=0, le=185)] | None = None
     maximum_event_age_s: Annotated[int, Bounds(ge=60, le=86_400)] | None = None
 
@@ -104,7 +121,7 @@ class TargetSettings(SettingsTable):
         """The members of a target of PutTargets, besides its id and ARN."""
         found: dict[str, Any] = {}
         if "input" in self.model_fields_set:
-            found["Input"] = orjson.dumps(self.input).decode()
+            found["Input"] = constant_text(self.input)
         if self.input_path is not None:
             found["InputPath"] = self.input_path
         if self.input_transformer is not None:
@@ -151,9 +168,13 @@ class RuleTargetSettings(TargetSettings):
     id: Annotated[str, Pattern(r"^[A-Za-z0-9_.-]{1,64}$")] | None = None
     message_group: Annotated[str, Length(1, 128)] | None = None
 
+    def target_id(self, number: int) -> str:
+        """Its id; `number` counts from 1."""
+        return self.id or f"target-{number}"
+
     def target(self, number: int, account: Account) -> dict[str, Any]:
         """The target for PutTargets; `number` counts from 1."""
-        found: dict[str, Any] = {"Id": self.id or f"target-{number}", "Arn": expanded(self.to, account)}
+        found: dict[str, Any] = {"Id": self.target_id(number), "Arn": expanded(self.to, account)}
         if self.message_group is not None:
             found["SqsParameters"] = {"MessageGroupId": self.message_group}
         return {**found, **self.members(account)}
@@ -214,23 +235,3 @@ def rule_members(name: str, settings: EventBridgeEvent | RuleSettings, bus: str)
         if settings.tags:
             found["Tags"] = [{"Key": key, "Value": value} for key, value in settings.tags.items()]
     return found
-
-
-def rule_problems(
-    buses: Mapping[str, BusSettings], rules: Mapping[str, RuleSettings]
-) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """What is wrong with names: keys of the tables `buses` and `rules`, and the end of a sentence."""
-    for name in buses:
-        try:
-            bus_name(name)
-        except ValueError as error:
-            yield ("buses", name), str(error)
-    for name, settings in rules.items():
-        if RULE_NAME.fullmatch(name) is None:
-            yield (
-                ("rules", name),
-                "the name of a rule must be 1 to 64 of the characters a-z A-Z 0-9 . - _ (AWS)",
-            )
-        for number, target in enumerate(settings.targets):
-            if target_of(expanded(target.to, Account())) is None:
-                yield ("rules", name, "targets", number, "to"), f"{target.to!r} is neither an ARN nor a name"

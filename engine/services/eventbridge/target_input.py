@@ -44,8 +44,11 @@ TargetInput = Callable[[BusEvent, RuleNames], bytes]
 """Makes what a target gets. Raises InputRefused."""
 
 
-def compile_input(target: Mapping[str, Any]) -> TargetInput:
+def compile_input(target: Mapping[str, Any], *, of_function: bool = False) -> TargetInput:
     """From `Input`, `InputPath` or `InputTransformer` of a target, of which there is one at most.
+
+    A target that is a function gets one JSON value: Lambda takes no other payload. Others may get several
+    quoted lines.
 
     Raises:
         ValueError: One of them cannot be used. Its text is AWS's for a placeholder without a path, and not on
@@ -57,8 +60,14 @@ def compile_input(target: Mapping[str, Any]) -> TargetInput:
     if target.get("InputPath"):
         return _part_of(_path(target["InputPath"], f"InputPath for target {target_id}"))
     if target.get("InputTransformer"):
-        return InputTemplate(target["InputTransformer"], target_id).render
+        return InputTemplate(target["InputTransformer"], target_id, of_function=of_function).render
     return lambda event, _rule: event.body
+
+
+def unknown_placeholders(template: str, paths: Mapping[str, str]) -> list[str]:
+    """The names in a template that are neither reserved nor have a path."""
+    names = [found[1] for found in _PLACEHOLDER.finditer(template)]
+    return [name for name in names if name not in paths and name not in _RESERVED]
 
 
 def _constant(text: str, target_id: str) -> TargetInput:
@@ -88,17 +97,17 @@ def _part_of(path: EventPath) -> TargetInput:
 class InputTemplate:
     """An `InputTransformer`."""
 
-    def __init__(self, transformer: Mapping[str, Any], target_id: str) -> None:
+    def __init__(self, transformer: Mapping[str, Any], target_id: str, *, of_function: bool = False) -> None:
         """Read it. Raises ValueError, see `compile_input`."""
+        self._is_of_function = of_function
         self._template: str = transformer["InputTemplate"]
         paths: Mapping[str, str] = transformer.get("InputPathsMap") or {}
         what = f"InputPathsMap for target {target_id}"
         self._paths = {name: _path(text, what) for name, text in paths.items()}
         self._is_text = self._template.lstrip().startswith('"')
-        for found in _PLACEHOLDER.finditer(self._template):
-            if found[1] not in self._paths and found[1] not in _RESERVED:
-                where = f"InputTemplate for target {target_id}"
-                raise ValueError(f"{where} contains invalid placeholder {found[1]}.")
+        for name in unknown_placeholders(self._template, paths):
+            where = f"InputTemplate for target {target_id}"
+            raise ValueError(f"{where} contains invalid placeholder {name}.")
 
     def render(self, event: BusEvent, rule: RuleNames) -> bytes:
         """What the target gets. Raises InputRefused if that is no JSON."""
@@ -118,9 +127,9 @@ class InputTemplate:
     def _as_text(self, value_of: Values) -> bytes:
         """Of a template of quoted lines: values without quotes of their own, each line a JSON string."""
         text = _PLACEHOLDER.sub(lambda found: _without_quotes(value_of(found[1])), self._template).strip()
-        for line in text.split("\n"):
-            if line.strip():
-                parsed(line)
+        for one in [text] if self._is_of_function else text.split("\n"):
+            if one.strip():
+                parsed(one)
         return text.encode("utf-8", "replace")
 
     def _filled(self, value_of: Values) -> Iterator[str]:

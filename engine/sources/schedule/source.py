@@ -12,6 +12,7 @@ from anyio.abc import TaskStatus
 
 from engine.core.event import Event
 from engine.core.function import Account
+from engine.core.json_constant import constant_text, json_constant
 from engine.core.outcome import Outcome
 from engine.core.table import SettingsTable
 from engine.core.table_rules import Check
@@ -34,14 +35,6 @@ def _zone(value: str) -> str:
     return value
 
 
-def _json(value: Any) -> Any:
-    try:
-        orjson.dumps(value)
-    except TypeError:
-        raise ValueError("is no JSON value") from None
-    return value
-
-
 class ScheduleEvent(SettingsTable):
     """`type = "schedule"`: one rule or schedule of EventBridge.
 
@@ -58,7 +51,7 @@ class ScheduleEvent(SettingsTable):
     schedule: Annotated[str, Check(_schedule)]
     time_zone: Annotated[str, Check(_zone)] | None = None
     name: str | None = None
-    input: Annotated[Any, Check(_json)] = None
+    input: Annotated[Any, Check(json_constant)] = None
     enabled: bool = True
     service: Literal["rule", "scheduler"] | None = None
 
@@ -182,7 +175,8 @@ class ScheduledPayload:
         self._source = f"aws.{service}"
         self._arn = f"arn:aws:{service}:{account.region}:{account.account_id}:{kind}{name}"
         self._detail: object = "{}" if is_scheduler else {}  # Scheduler gives a string
-        self._constant = orjson.dumps(settings.input) if "input" in settings.model_fields_set else None
+        has_input = "input" in settings.model_fields_set
+        self._constant = constant_text(settings.input).encode("utf-8", "replace") if has_input else None
 
     def render(self, event_id: str, moment_s: float) -> bytes:
         """One event as JSON text: `Input` if there is one, else EventBridge's."""

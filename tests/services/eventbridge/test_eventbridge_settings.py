@@ -3,13 +3,13 @@
 import pytest
 
 from engine.core.function import Account
+from engine.services.eventbridge.setting_checks import bus_problems
 from engine.services.eventbridge.settings import (
     BusSettings,
     EventBridgeEvent,
     RuleSettings,
     bus_name,
     rule_members,
-    rule_problems,
 )
 
 ACCOUNT = Account()
@@ -102,7 +102,7 @@ def test_what_cannot_be_is_told(model, table, message):
 def test_names_are_checked():
     """Of buses, rules and targets."""
     rules = {"a b": RuleSettings(pattern=PATTERN, targets=[{"to": "a b"}])}
-    places = [place for place, _ in rule_problems({"a b": BusSettings()}, rules)]
+    places = [place for place, _ in bus_problems({"a b": BusSettings()}, rules)]
 
     assert [("buses", "a b"), ("rules", "a b"), ("rules", "a b", "targets", 0, "to")] == places
     assert "b" == bus_name("arn:aws:events:us-east-1:000000000000:event-bus/b") == bus_name("b")

@@ -23,6 +23,15 @@ async def test_an_event_is_delivered_in_the_order_of_aws(site):
     assert [("f", DELIVERED)] == site.got
 
 
+async def test_numbers_without_bound_leave_json(site):
+    """Whole ones of any size; what is beyond a double is null."""
+    site.rule()
+    site.put(Detail='{"a":1e999,"b":1000000000000000000000}')
+    site.put(Detail='{"a":1e999}')
+
+    assert [{"a": None, "b": 10**21}, {"a": None}] == [event["detail"] for event in site.delivered()]
+
+
 async def test_all_rules_that_take_an_event_get_one_id(site):
     """And its time is now, in whole seconds, unless it has one."""
     site.rule("one")

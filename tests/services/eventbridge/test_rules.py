@@ -98,7 +98,7 @@ async def test_a_disabled_rule_takes_nothing(site):
         (
             "RemovePermission",
             {"StatementId": "x"},
-            (NOT_FOUND, "EventBus does not have a policy."),
+            (NOT_FOUND, "Statement with the provided id does not exist."),
         ),
         ("ListRules", {"NextToken": "\u00fc"}, (VALIDATION, "Invalid pagination token.")),
         ("ListArchives", {}, ("NotImplementedException", "ListArchives is not implemented by this engine")),

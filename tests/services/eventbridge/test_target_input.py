@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.services.eventbridge.bus_event import BusEvent
 from engine.services.eventbridge.target_input import InputRefused, RuleNames, compile_input
-from tests.services.eventbridge.conftest import DEAD
+from tests.services.eventbridge.conftest import DEAD, QUEUE
 
 DETAIL = {
     "command": "update-account",
@@ -109,6 +109,10 @@ def test_input_is_a_constant_and_input_path_a_part():
     assert '"HIGH"' == rendered(InputPath="$['detail'][\"list\"][0]")
     assert json.dumps(DETAIL, separators=(",", ":")) == rendered(InputPath="$.detail")
     assert "null" == rendered(InputPath="$.detail.list[3]")
+    assert "null" == rendered(InputPath="$.detail.list[*].x")
+    assert '["HIGH"]' == rendered(InputPath="$.detail.list[*]")
+    assert '[1,"baz"]' == rendered(InputPath="$.detail.payload.*")
+    assert '["baz"]' == rendered(InputPath="$.*.*.sf_id")
     assert DOCUMENT == json.loads(rendered(InputPath="$"))
     assert DOCUMENT == json.loads(rendered())
 
@@ -141,6 +145,19 @@ async def test_a_target_that_cannot_be_is_refused(site, members, message):
 
     assert ("ValidationException", message) == answer
     assert [] == site.ask("ListTargetsByRule", Rule="r")["Targets"]
+
+
+async def test_lines_that_are_no_one_json_value_go_to_no_function(site):
+    """Lambda takes no such payload; queues take it."""
+    lines = {"InputTemplate": '"a <n>"\n"b <n>"', "InputPathsMap": {"n": "$.detail.n"}}
+    site.rule("f", InputTransformer=lines, DeadLetterConfig={"Arn": DEAD})
+    site.rule("q", InputTransformer=lines, Arn=QUEUE)
+    site.rule("one", InputTransformer=lines | {"InputTemplate": '"a <n>"\n'})
+    site.put({"n": 2})
+    [(_, letter)] = [one for one in site.records if one[0] == "dead"]
+
+    assert "INVALID_JSON" == letter.attributes["ERROR_CODE"][1]
+    assert [("q", '"a 2"\n"b 2"'), ("f", '"a 2"')] == [one for one in site.got if one[0] != "dead"]
 
 
 async def test_what_a_template_makes_no_json_of_is_a_dead_letter(site):

@@ -231,6 +231,6 @@ async def test_a_function_that_is_not_there_is_told_when_the_engine_opens(app):
     """By its name."""
     event = {"type": "logs", "function": "nobody"}
     made = Function("watcher", handler="log_handlers.watcher", events=(event,))
-    with pytest.raises(ConfigError, match="logs of 'nobody': no such function"):
+    with pytest.raises(ConfigError, match=r"functions.watcher.events\[0\].function: 'nobody' is no function"):
         async with Engine([made], aws="127.0.0.1:0"):
             pass

@@ -100,8 +100,6 @@ class BusOperations:
         if params.get("RemoveAllPermissions"):
             bus.policy = []
             return {}
-        if not bus.policy:
-            raise not_found("EventBus does not have a policy.")
         kept = [one for one in bus.policy if one.get("Sid") != params.get("StatementId")]
         if len(kept) == len(bus.policy):
             raise not_found("Statement with the provided id does not exist.")

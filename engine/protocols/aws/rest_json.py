@@ -145,15 +145,12 @@ def _typed(model: ServiceModel, shape: Node, value: Any) -> Any:
             }
         case "integer" | "long":
             return _complete(kind, value)
-        case "float" | "double":
+        case "float" | "double" | "timestamp":  # a timestamp of a body is seconds since the Unix epoch
             if type(value) not in (int, float):
                 _wrong_type(value, kind)
-            return float(value)
+            return float(value) if kind != "timestamp" else value
         case "boolean":
             if type(value) is not bool:
-                _wrong_type(value, kind)
-        case "timestamp":
-            if type(value) not in (int, float, str):
                 _wrong_type(value, kind)
         case _:
             if type(value) is not str:

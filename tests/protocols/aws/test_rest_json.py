@@ -183,8 +183,23 @@ def test_whether_an_error_has_a_type_belongs_to_the_single_error():
     ],
 )
 def test_values_of_other_types_cannot_be_read(body, message):
+    cannot_be_read("CreateFunction", body, message)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("true", "TRUE_VALUE"), ("{}", "START_OBJECT"), ('"1700000000"', "STRING_VALUE")]
+    + [('"2020-01-01T00:00:00Z"', "STRING_VALUE")],
+)
+def test_a_timestamp_in_a_body_is_a_number(value, kind):
+    """Seconds since the Unix epoch; text is none, whatever it says."""
+    body = b'{"StartingPositionTimestamp": %s}' % value.encode()
+    cannot_be_read("CreateEventSourceMapping", body, f"{kind} can not be converted to a Timestamp")
+
+
+def cannot_be_read(operation, body, message):
     with pytest.raises(ServiceError) as caught:
-        rest_json.members(MODEL, "CreateFunction", body)
+        rest_json.members(MODEL, operation, body)
 
     assert (400, "SerializationException", message) == (
         caught.value.status,

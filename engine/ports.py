@@ -438,7 +438,10 @@ class StreamMappings(Protocol):
         """
 
     async def exists(self, settings: Any) -> bool:
-        """Whether the stream is there. True as well if the server cannot be asked: it is read once it can."""
+        """Whether the server has what the settings' ARN names: that stream, and that consumer of it.
+
+        True as well if it cannot be asked: the stream is read once it can.
+        """
 
     async def open(
         self,

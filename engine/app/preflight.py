@@ -20,6 +20,9 @@ from engine.services.sqs.settings import QueueSettings
 from engine.sources.sqs.settings import SqsEvent, visibility_warning
 
 _STREAM_TYPES: Final = ("kinesis", "dynamodb")
+_IN_FUTURE: Final = (
+    "starting_position_timestamp_s is in the future, which AWS refuses: nothing is read until then"
+)
 _NO_PARTNER: Final[Mapping[bool, str]] = {
     False: "moto is not installed: pip install 'invocation-engine[aws]', or say where it is by endpoint_url",
     True: 'partner = "none": say where it is by endpoint_url',
@@ -59,17 +62,22 @@ def queue_warnings(config: Config) -> list[str]:
     return found
 
 
-def stream_warnings(config: Config) -> list[str]:
-    """What keeps mappings from reading until somebody does something about it, a line for each."""
+def stream_warnings(config: Config, now_s: float) -> list[str]:
+    """What keeps mappings from reading until somebody does something about it, a line for each.
+
+    `now_s` is wall time.
+    """
     found = []
     has_partner = is_installed() if config.partner is None else config.partner != NONE
     for kind in _STREAM_TYPES:
         for binding in config.bindings.get(kind, ()):
             settings: Any = binding.settings
-            if settings.endpoint_url is not None or not settings.enabled:
-                continue
             name = settings.stream_name
             place = f"functions.{binding.function.name}: {kind} {name!r}"
+            if (getattr(settings, "starting_position_timestamp_s", None) or 0.0) > now_s:
+                found.append(f"{place}: {_IN_FUTURE}")
+            if settings.endpoint_url is not None or not settings.enabled:
+                continue
             if not has_partner:
                 found.append(f"{place} cannot be read: {_NO_PARTNER[config.partner is not None]}")
             elif kind == "dynamodb" and name not in config.resources.tables:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final, TextIO
@@ -46,9 +47,8 @@ def check(path: str, *, parameters: tuple[str, ...], python: str | None, as_json
         refuse_clashes(config.functions, Platform())
         if problems := serving_problems(config):
             raise ConfigError(tuple(problems))
-        config = dataclasses.replace(
-            config, warnings=(*config.warnings, *queue_warnings(config), *stream_warnings(config))
-        )
+        more = (*queue_warnings(config), *stream_warnings(config, time.time()))
+        config = dataclasses.replace(config, warnings=(*config.warnings, *more))
     except ConfigError as error:
         if as_json:
             click.echo(json.dumps({"ok": False, "file": path, "problems": list(error.problems)}, indent=2))

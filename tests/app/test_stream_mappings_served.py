@@ -318,10 +318,32 @@ def test_a_mapping_made_over_the_api_reads_until_it_is_disabled(shop):
         shop.lambda_.get_event_source_mapping(**which)
 
 
+def test_a_consumer_that_the_partner_has_is_mapped(shop):
+    """By the ARN that it was given."""
+    named = {"StreamARN": f"{STREAM}clicks", "ConsumerName": "reader"}
+    arn = shop.kinesis.register_stream_consumer(**named)["Consumer"]["ConsumerARN"]
+    made = shop.lambda_.create_event_source_mapping(
+        FunctionName="late", EventSourceArn=arn, StartingPosition="LATEST", Enabled=False
+    )
+    shop.lambda_.delete_event_source_mapping(UUID=made["UUID"])
+
+    assert (arn, "Disabled") == (made["EventSourceArn"], made["State"])
+
+
 def test_a_stream_that_the_partner_has_not_is_not_found(shop):
-    """In AWS's words: of Kinesis, and of a table."""
-    table = "arn:aws:dynamodb:us-east-1:000000000000:table/nowhere/stream/2026-01-01T00:00:00.000"
-    for arn in (f"{STREAM}nowhere", table):
+    """In AWS's words: by its name, its account, its time, and its consumer; a table that has no stream."""
+    shop.dynamodb.create_table(
+        TableName="plain",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    tables = [
+        f"arn:aws:dynamodb:us-east-1:000000000000:table/{table}/stream/2026-01-01T00:00:00.000"
+        for table in ("nowhere", "plain", "orders")
+    ]
+    foreign = f"{STREAM}clicks".replace("0" * 12, "1" * 12)
+    for arn in (f"{STREAM}nowhere", f"{STREAM}clicks/consumer/nobody:1", foreign, *tables):
         with pytest.raises(ClientError) as refused:
             shop.lambda_.create_event_source_mapping(
                 FunctionName="late", EventSourceArn=arn, StartingPosition="LATEST"

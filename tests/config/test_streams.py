@@ -5,6 +5,7 @@ import pytest
 from engine.app.preflight import stream_warnings
 from engine.config import load_config
 from engine.errors import ConfigError
+from engine.sources.streams.settings import KinesisEvent
 
 FUNCTION = """
 [functions.f]
@@ -114,6 +115,46 @@ def test_events_of_a_template_have_all_their_properties(template):
         clicks.tumbling_window_s,
     )
     assert ("elsewhere", "LATEST", 9) == (mapped.stream, mapped.starting_position, mapped.batch_size)
+
+
+CONSUMER = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Clicks: {Type: AWS::Kinesis::Stream}
+  Reader:
+    Type: AWS::Kinesis::StreamConsumer
+    Properties: {StreamARN: !GetAtt Clicks.Arn, ConsumerName: reader}
+  F:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: orders.handler
+      CodeUri: src
+      Runtime: python3.12
+      Environment: {Variables: {CONSUMER: !Ref Reader}}
+      Events:
+        ByName: {Type: Kinesis, Properties: {Stream: !Ref Reader, StartingPosition: LATEST}}
+        ByArn: {Type: Kinesis, Properties: {Stream: !GetAtt Reader.ConsumerARN, StartingPosition: LATEST}}
+  Mapping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties: {EventSourceArn: !Ref Reader, FunctionName: !Ref F, StartingPosition: LATEST}
+"""
+
+
+def test_a_consumer_of_a_template_is_served_as_its_stream(template):
+    """By what is known of its ARN before it is there: all but the time at its end. Nothing is left out."""
+    config = load_config(template(CONSUMER))
+    arn = "arn:aws:kinesis:us-east-1:000000000000:stream/Clicks/consumer/reader"
+
+    assert ["Clicks"] * 3 == [binding.settings.stream for binding in config.bindings["kinesis"]]
+    assert {"CONSUMER": arn} == config.functions[0].environment
+    assert () == config.warnings
+    assert "Clicks" == KinesisEvent(stream=arn).stream_name
+
+
+def test_a_consumer_that_names_itself_has_no_arn(template):
+    """And reading the template ends."""
+    with pytest.raises(ConfigError):
+        load_config(template(CONSUMER.replace("StreamARN: !GetAtt Clicks.Arn", "StreamARN: !Ref Reader")))
 
 
 def test_streams_and_tables_of_a_template_are_for_the_partner(template):
@@ -275,4 +316,14 @@ def test_what_cannot_be_read_is_said_before(write, partner, lines):
         )
     )
 
-    assert lines == stream_warnings(config)
+    assert lines == stream_warnings(config, 0.0)
+
+
+def test_a_position_in_the_future_is_said_before(write):
+    """AWS refuses it; the file may be for later."""
+    text = 'type = "kinesis"\nstream = "s"\nstarting_position = "AT_TIMESTAMP"\n'
+    config = load_config(write("engine.toml", f"{FUNCTION}{text}starting_position_timestamp_s = 1000\n"))
+    future = "functions.f: kinesis 's': starting_position_timestamp_s is in the future"
+
+    assert [] == stream_warnings(config, 1000.0)
+    assert [future] == [line.partition(", which")[0] for line in stream_warnings(config, 999.0)]

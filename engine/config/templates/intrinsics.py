@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from engine.config.problems import Place
-from engine.config.templates.names import KINDS, TOPIC, layer_arn, name_of, valid_name
+from engine.config.templates.names import KINDS, STREAM_CONSUMER, TOPIC, layer_arn, name_of, valid_name
 from engine.config.templates.parameters import Parameters, Unvalued
 from engine.core.destinations import expanded
 from engine.core.function import Account
@@ -249,16 +249,18 @@ class Resolver:
         if name in self._parameters:
             return self._parameters.value(name)
         if name in self.resources:
-            return self._reference(name)
+            return self._reference(name, depth)
         logical, dot, attribute = name.rpartition(".")
         if dot and logical in self.resources and attribute in ("Alias", "Version"):
             return self._referable(logical, attribute)
         self._doubt(place, f"{name!r} is neither a parameter nor a resource")
         return name
 
-    def _reference(self, logical: str) -> str:
+    def _reference(self, logical: str, depth: int) -> str:
         """What `Ref` gives of a resource."""
         kind, properties = self._resource(logical)
+        if kind == STREAM_CONSUMER:
+            return self._consumer_arn(logical, properties, depth)
         if kind in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
             place = (*self._prefix, "Resources", logical, "Properties")
             function = text(self.value(properties.get("FunctionName"), (*place, "FunctionName")))
@@ -269,6 +271,15 @@ class Resolver:
             return layer_arn(self._account, self.physical_name(logical))
         name = self.physical_name(logical)
         return expanded(f"sns:{name}", self._account) if kind == TOPIC else name
+
+    def _consumer_arn(self, logical: str, properties: Mapping[str, Any], depth: int) -> str:
+        """Without the time at its end, which is known once there is the consumer."""
+        place = (*self._prefix, "Resources", logical, "Properties")
+        stream, name = (
+            text(self.value(properties.get(key), (*place, key), depth))
+            for key in ("StreamARN", "ConsumerName")
+        )
+        return f"{stream}/consumer/{name}"
 
     def _referable(self, logical: str, attribute: str) -> str:
         """`!Ref Function.Alias` and `.Version`: what SAM makes of AutoPublishAlias."""
@@ -314,7 +325,9 @@ class Resolver:
                 raise _Unknown(f"{logical}.{attribute}") from None
         kind = _kind(self.resources.get(logical))
         if kind in ("AWS::Lambda::Alias", "AWS::Lambda::Version") and attribute.endswith("Arn"):
-            return self._reference(logical)
+            return self._reference(logical, depth)
+        if kind == STREAM_CONSUMER and attribute == "ConsumerARN":
+            return self._reference(logical, depth)
         known = KINDS.get(kind)
         if known is None or known.service is None or attribute not in _ATTRIBUTES:
             raise _Unknown(f"{logical}.{attribute}")

@@ -15,6 +15,7 @@ BUCKET: Final = "AWS::S3::Bucket"
 TOPIC: Final = "AWS::SNS::Topic"
 LOG_GROUP: Final = "AWS::Logs::LogGroup"
 DATA_STREAM: Final = "AWS::Kinesis::Stream"
+STREAM_CONSUMER: Final = "AWS::Kinesis::StreamConsumer"
 EVENT_BUS: Final = "AWS::Events::EventBus"
 TABLE_TYPES: Final = ("AWS::DynamoDB::Table", "AWS::Serverless::SimpleTable")
 

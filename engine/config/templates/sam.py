@@ -34,6 +34,7 @@ from engine.config.templates.names import (
     FUNCTION_TYPES,
     KINDS,
     QUEUE,
+    STREAM_CONSUMER,
     TABLE_TYPES,
     TOPIC,
 )
@@ -54,6 +55,7 @@ from engine.config.templates.topic_sources import read_subscription, read_topic
 from engine.config.templates.triggers import (
     read_bucket,
     read_bus,
+    read_consumer,
     read_log_subscription,
     read_mapping,
     read_queue,
@@ -77,6 +79,7 @@ READERS: Final[tuple[Mapping[str, Callable[[str, str, Template], None]], ...]] =
     {QUEUE: read_queue, SERVERLESS: read_function, LAMBDA: read_function},
     {TOPIC: read_topic},
     {EVENT_BUS: read_bus},
+    {STREAM_CONSUMER: read_consumer},
     {BUCKET: read_bucket, DATA_STREAM: read_stream, **dict.fromkeys(TABLE_TYPES, read_table)},
     {
         "AWS::Serverless::Api": read_sam_api,

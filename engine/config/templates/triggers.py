@@ -2,7 +2,8 @@
 
 Sources: CloudFormation reference, "AWS::Events::Rule", "AWS::Events::EventBus",
 "AWS::Scheduler::Schedule", "AWS::Lambda::EventSourceMapping", "AWS::SQS::Queue", "AWS::S3::Bucket",
-"AWS::Kinesis::Stream", "AWS::DynamoDB::Table", "AWS::Logs::SubscriptionFilter".
+"AWS::Kinesis::Stream", "AWS::Kinesis::StreamConsumer", "AWS::DynamoDB::Table",
+"AWS::Logs::SubscriptionFilter".
 """
 
 from __future__ import annotations
@@ -170,6 +171,11 @@ def read_stream(logical: str, _kind: str, template: Template) -> None:
     properties = template.properties(logical)
     properties.read("Name")
     _add("streams", logical, stream_table(properties), properties.place, template)
+
+
+def read_consumer(logical: str, _kind: str, template: Template) -> None:
+    """`AWS::Kinesis::StreamConsumer`: a mapping that names it reads its stream, so nothing is made."""
+    template.properties(logical).read("StreamARN", "ConsumerName", "Tags")
 
 
 def read_table(logical: str, _kind: str, template: Template) -> None:

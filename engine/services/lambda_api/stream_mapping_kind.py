@@ -42,9 +42,13 @@ _AT_TIMESTAMP: Final = "AT_TIMESTAMP"
 _DESTINATIONS: Final = ("sqs", "sns", "s3")
 _NO_LIMIT: Final = -1
 _LEAST_AGE_S: Final = 60
-_OF_DYNAMODB: Final = re.compile(r"arn:aws[a-z-]*:dynamodb:[^:]+:\d{12}:table/[^/]+/stream/.+", re.ASCII)
+_OF_DYNAMODB: Final = re.compile(
+    r"arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[a-zA-Z0-9_.-]{3,255}/stream/\S+", re.ASCII
+)
 _OF_KINESIS: Final = re.compile(
-    r"arn:aws[a-z-]*:kinesis:[^:]+:\d{12}:stream/[^/:]+(/consumer/[^/:]+:\d+)?", re.ASCII
+    r"arn:aws[a-z-]*:kinesis:[a-z0-9-]+:\d{12}:stream/[a-zA-Z0-9_.-]{1,128}"
+    r"(/consumer/[a-zA-Z0-9_.-]+(:\d+)?)?",
+    re.ASCII,
 )
 _SOURCES: Final[Mapping[str, tuple[str, re.Pattern[str]]]] = {
     "dynamodb": ("table", _OF_DYNAMODB),
@@ -54,6 +58,7 @@ _SOURCES: Final[Mapping[str, tuple[str, re.Pattern[str]]]] = {
 # That AWS refuses these is documented; how it says so is (unverified).
 _NO_TIMESTAMP: Final = "StartingPositionTimestamp is required when StartingPosition is AT_TIMESTAMP."
 _NOT_AT_TIMESTAMP: Final = "StartingPositionTimestamp can only be used with StartingPosition AT_TIMESTAMP."
+_BEFORE_1970: Final = "StartingPositionTimestamp cannot be negative."
 _IN_FUTURE: Final = "StartingPositionTimestamp cannot be in the future."
 _YOUNG: Final = f"MaximumRecordAgeInSeconds must be {_NO_LIMIT}, or greater than or equal to {_LEAST_AGE_S}."
 _FACTOR: Final = "ParallelizationFactor must be 1 if TumblingWindowInSeconds is greater than 0."
@@ -156,6 +161,8 @@ class StreamMappingKind(MappingKind):
             raise invalid_parameter(f"Unsupported starting position for arn type: {arn}")
         elif timestamp_s is None:
             raise invalid_parameter(_NO_TIMESTAMP)
+        elif timestamp_s < 0:
+            raise invalid_parameter(_BEFORE_1970)
         elif timestamp_s > self._registry.now_s():
             raise invalid_parameter(_IN_FUTURE)
 

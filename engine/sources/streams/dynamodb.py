@@ -58,6 +58,10 @@ class DynamodbClient:
         self.retention_s: float | None = None  # it cannot be changed
         self._identity: Any = None
 
+    async def is_there(self) -> bool:
+        """Whether the table has a stream of that ARN."""
+        return any(arn == self.arn for _, arn in await self._streams())
+
     async def list_shards(self) -> Sequence[ShardInfo]:
         """All shards, all pages. GONE if it is another stream than before."""
         with self._endpoint.telling_lost():
@@ -111,11 +115,15 @@ class DynamodbClient:
         self._endpoint.close()
 
     async def _find_newest(self) -> None:
-        answer = await self._endpoint.call("ListStreams", {"TableName": self._table})
-        arns = AnswerMembers("ListStreams", answer).each("Streams", _label_and_arn)
+        arns = await self._streams()
         if not arns:
             raise StreamError(ReadFailure.GONE, f"table {self._table} has no stream")
         self.arn = max(arns)[1]
+
+    async def _streams(self) -> list[tuple[str, str]]:
+        """Labels and ARNs of the table's streams."""
+        answer = await self._endpoint.call("ListStreams", {"TableName": self._table})
+        return AnswerMembers("ListStreams", answer).each("Streams", _label_and_arn)
 
     def _identify(self, description: dict[str, Any]) -> None:
         """Raise StreamError, GONE, if it is another stream than the one that was read."""

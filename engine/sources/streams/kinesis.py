@@ -57,6 +57,21 @@ class KinesisClient:
         self.retention_s: float | None = None
         self._made_at: Any = None
 
+    async def is_there(self) -> bool:
+        """Whether the server has a stream of that ARN, and the consumer.
+
+        Servers differ in the time at the end of a consumer's ARN, and moto leaves it out: its name decides.
+        """
+        stream_arn, _, consumer = self.arn.partition("/consumer/")
+        answer = await self._endpoint.call("DescribeStreamSummary", {"StreamName": self._stream})
+        summary = AnswerMembers("DescribeStreamSummary", answer).table("StreamDescriptionSummary")
+        if summary.get("StreamARN", stream_arn) != stream_arn:
+            return False
+        if consumer:
+            named = {"StreamARN": stream_arn, "ConsumerName": consumer.partition(":")[0]}
+            await self._endpoint.call("DescribeStreamConsumer", named)
+        return True
+
     async def list_shards(self) -> Sequence[ShardInfo]:
         """All shards, all pages. GONE if it is another stream than before."""
         with self._endpoint.telling_lost():

@@ -104,7 +104,7 @@ class LiveStreamMappings:
         client = client_of(settings, "", self._host, self._access)
         try:
             with anyio.move_on_after(_OPENED_WITHIN_S):
-                await client.list_shards()
+                return await client.is_there()
         except StreamError as error:
             return error.kind is not ReadFailure.GONE
         finally:

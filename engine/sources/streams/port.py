@@ -52,6 +52,9 @@ class StreamClient(Protocol):
     def retention_s(self) -> float | None:
         """How long it keeps a record, by what the last listing found; None if that is not known."""
 
+    async def is_there(self) -> bool:
+        """Whether the server has what the ARN names: that stream, and that consumer of it."""
+
     async def list_shards(self) -> Sequence[ShardInfo]:
         """All shards. GONE if there is no such stream, or it is another one than before of its name."""
 

@@ -156,6 +156,11 @@ class ScriptedStream:
 
     # --- what is asked of it
 
+    async def is_there(self) -> bool:
+        """As it is told."""
+        self._check()
+        return True
+
     async def list_shards(self) -> Sequence[ShardInfo]:
         """All shards."""
         self._check()

@@ -33,7 +33,7 @@ _SERVICES: Final = ("sqs", "sns", "s3")
 _ACCOUNT: Final = Account()
 _STREAM_ARN: Final = re.compile(
     r"arn:aws[a-z-]*:kinesis:[a-z0-9-]+:[0-9]{12}:stream/(?P<name>[a-zA-Z0-9_.-]{1,128})"
-    r"(?P<consumer>/consumer/[a-zA-Z0-9_.-]+:[0-9]+)?",
+    r"(?P<consumer>/consumer/[a-zA-Z0-9_.-]+(:[0-9]+)?)?",
     re.ASCII,
 )
 _TABLE_ARN: Final = re.compile(

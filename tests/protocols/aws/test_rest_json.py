@@ -188,8 +188,12 @@ def test_values_of_other_types_cannot_be_read(body, message):
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [("true", "TRUE_VALUE"), ("{}", "START_OBJECT"), ('"1700000000"', "STRING_VALUE")]
-    + [('"2020-01-01T00:00:00Z"', "STRING_VALUE")],
+    [
+        ("true", "TRUE_VALUE"),
+        ("{}", "START_OBJECT"),
+        ('"1700000000"', "STRING_VALUE"),
+        ('"2020-01-01T00:00:00Z"', "STRING_VALUE"),
+    ],
 )
 def test_a_timestamp_in_a_body_is_a_number(value, kind):
     """Seconds since the Unix epoch; text is none, whatever it says."""

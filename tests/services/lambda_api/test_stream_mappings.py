@@ -170,11 +170,12 @@ def test_documents_have_the_shape_of_the_model(aws):
     assert {**changed, "State": "Enabled"} == found
 
 
-def test_a_consumer_is_served_as_its_stream(bench):
-    """And shown as the consumer."""
-    document = create(bench, EventSourceArn=CONSUMER).document
+@pytest.mark.parametrize("arn", [CONSUMER, CONSUMER.rpartition(":")[0]], ids=["aws", "moto"])
+def test_a_consumer_is_served_as_its_stream(bench, arn):
+    """And shown as the consumer. moto's ARNs have no time at their end."""
+    document = create(bench, EventSourceArn=arn).document
 
-    assert CONSUMER == document["EventSourceArn"]
+    assert arn == document["EventSourceArn"]
     assert "s" == bench.streams.find(document["UUID"]).settings.stream_name
 
 
@@ -307,6 +308,8 @@ def test_a_mapping_of_a_stream_has_tags(bench):
         ({"EventSourceArn": f"{STREAM}/a"}, f"Stream not found: {STREAM}/a"),
         ({"EventSourceArn": f"{TABLE}x"}, f"Stream not found: {TABLE}x"),
         ({"EventSourceArn": TABLE.partition("/stream")[0]}, "Stream not found"),
+        ({"EventSourceArn": f"{STREAM}{'s' * 128}"}, f"Stream not found: {STREAM}ss"),
+        ({"EventSourceArn": TABLE.replace("orders", "o")}, "Stream not found: arn:aws:dynamodb:"),
         (
             {"StartingPosition": None},
             (
@@ -349,6 +352,10 @@ def test_what_cannot_be_read_is_refused_in_the_words_of_aws(bench, members, mess
         (
             {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 2_000_000_000},
             ["StartingPositionTimestamp", "future"],
+        ),
+        (
+            {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": -1},
+            ["StartingPositionTimestamp"],
         ),
         ({"MaximumRecordAgeInSeconds": 0}, ["MaximumRecordAgeInSeconds", "-1", "60"]),
         ({"MaximumRecordAgeInSeconds": 59}, ["MaximumRecordAgeInSeconds", "-1", "60"]),

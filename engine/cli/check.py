@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Final, TextIO
@@ -47,7 +46,7 @@ def check(path: str, *, parameters: tuple[str, ...], python: str | None, as_json
         refuse_clashes(config.functions, Platform())
         if problems := serving_problems(config):
             raise ConfigError(tuple(problems))
-        more = (*queue_warnings(config), *stream_warnings(config, time.time()))
+        more = (*queue_warnings(config), *stream_warnings(config, Platform().clock.wall()))
         config = dataclasses.replace(config, warnings=(*config.warnings, *more))
     except ConfigError as error:
         if as_json:

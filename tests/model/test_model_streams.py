@@ -202,6 +202,28 @@ def test_a_table_takes_a_thousand_writes_a_second_of_each_partition():
     assert "% of the records are more than a partition takes" in text
 
 
+@pytest.mark.parametrize("begin_s", [10, 55])
+def test_a_burst_that_is_done_with_is_kept_up_with(begin_s):
+    """The quarters are of the time that is looked at, and a record waits for a read anyway."""
+    text = answered(f"--traffic spike:0:900:{begin_s}:5 --seconds 60 --stream kinesis")
+
+    assert "keep up" not in text
+    assert (begin_s == 55) == ("began after" in text)
+
+
+def test_batches_at_a_time_are_those_that_ran():
+    """Four shards of a function that may run once; and of one that may not run at all."""
+    one, none = (
+        json.loads(answered(f"--traffic 50 --seconds 20 --stream kinesis --shards 4 {more} --json"))
+        for more in ("--concurrency-limit 1", "--reserved 0")
+    )
+
+    assert 0 < one["stream"]["throttles"]
+    assert (1, 0) == (one["stream"]["peak_concurrency"], none["stream"]["peak_concurrency"])
+    [behind] = [line for line in none["assumptions"] if "does not keep up" in line]
+    assert "the function is throttled: more concurrency" in behind
+
+
 def test_a_read_brings_no_more_than_a_page_has():
     load = StreamLoad(
         at_s=[0.0] * 20,

@@ -140,8 +140,8 @@ class StreamWorkload:
             found.append(_behind(summary))
         if summary.late_invocations > max(1, _LATE_SHARE * summary.counts["batches"]):
             found.append(
-                f"stream: {count(summary.late_invocations)} invocations began after the last record came: "
-                "they are billed, but not all of them are among those in flight"
+                f"stream: {count(summary.late_invocations)} invocations began after the last record came, "
+                "and after the time looked at: they are billed, but not all are among those in flight"
             )
         settings = self.settings
         if self.poison_share and settings.maximum_retry_attempts < 0 and settings.maximum_record_age_s < 0:
@@ -168,7 +168,9 @@ def _behind(summary: StreamSummary) -> str:
         left = f"{summary.waiting:,} records were not done with {span(FOLLOWED_S)} after the last came; "
     late, early = span(summary.late_age_s), span(summary.early_age_s)
     helps = "more shards, a larger factor or larger batches help"
-    if summary.blocked_share > _BLOCKED_SHARE:
+    if summary.counts["throttles"] > summary.counts["batches"]:
+        helps = "the function is throttled: more concurrency, or larger batches, help"
+    elif summary.blocked_share > _BLOCKED_SHARE:
         helps = "what fails blocks it: a limit of attempts or of age helps"
     return (
         f"stream: the mapping does not keep up: {left}the oldest record was {late} old in the last quarter "

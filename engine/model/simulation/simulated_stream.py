@@ -49,7 +49,8 @@ _SAMPLES: Final = 300
 _GROWN: Final = 1.25
 _GROWN_S: Final = 1.0
 """A mapping is behind whose oldest record is older by a quarter in the last quarter of the time than in the
-second, on average, and by these seconds, or by those of the batching window."""
+second, on average, and by these seconds, or by those of the batching window. As old as the time between two
+reads a record is anyway, if one comes in the second quarter or not."""
 _SPREAD: Final = 2_654_435_761  # of keys over shards: Knuth's multiplicative hash
 _FAILED: Final = BatchResult(ResultKind.FAILED)
 _REFUSED: Final = BatchResult(ResultKind.THROTTLED)
@@ -100,14 +101,15 @@ class StreamSummary:
         waiting: Records that were not done with at the end.
         oldest_age_s: Age of the oldest of them in the last sample, 0 = there are none.
         early_age_s, late_age_s: Mean age of the oldest record not done with, in the second and in the last
-            quarter of the time that records come.
+            quarter of the time that is observed.
         window_s: The batching window.
+        poll_interval_s: Between two reads of a shard that has nothing more.
         busiest_per_s: Most records that one shard got in one second.
         above_limits: Records above what a shard takes in a second.
-        late_invocations: Invocations that began after the last record came.
+        late_invocations: Invocations that began after the last record came, and after what is observed.
         iterator_age: Age of the last record of each batch when its invocation ended.
         record_age: Of each record that succeeded, from put to done.
-        peak_concurrency: Most batches with the function at once.
+        peak_concurrency: Most batches that ran at once: refused attempts are none.
         most_blocked: Most sub-shards that were blocked at once.
         blocked_share: Of the time, something was blocked.
         samples: `at_s`, and at each the age of the oldest record that is not done with, records that wait,
@@ -121,6 +123,7 @@ class StreamSummary:
     early_age_s: float
     late_age_s: float
     window_s: float
+    poll_interval_s: float
     busiest_per_s: int
     above_limits: int
     late_invocations: int
@@ -139,7 +142,7 @@ class StreamSummary:
     @property
     def is_behind(self) -> bool:
         """Whether records are not done with at the end, or their oldest grew older while they came."""
-        early_s, late_s = self.early_age_s, self.late_age_s
+        early_s, late_s = max(self.early_age_s, self.poll_interval_s), self.late_age_s
         is_growing = late_s > max(_GROWN * early_s, early_s + max(_GROWN_S, self.window_s))
         return self.waiting > 0 or is_growing
 
@@ -172,7 +175,10 @@ class SimulatedStream:
         invoked: When the function was invoked, and with how many records.
     """
 
-    def __init__(self, simulated: MappedFunction, load: StreamLoad, at: Schedule) -> None:
+    def __init__(
+        self, simulated: MappedFunction, load: StreamLoad, at: Schedule, observed_s: float = 0.0
+    ) -> None:
+        """`observed_s`: how long it is looked at; at least until the last record comes."""
         self.simulated, self._load, self._at = simulated, load, at
         simulated.on_attempt_end = self._attempt_ended
         simulated.on_refused = self._refused
@@ -190,10 +196,11 @@ class SimulatedStream:
         self._now_s = 0.0
         self._due_s = math.inf
         self._last_s = load.at_s[-1] if len(load.at_s) else 0.0
-        self._sample_every_s = max(1.0, self._last_s / _SAMPLES)
+        self._end_s = max(self._last_s, observed_s)
+        self._sample_every_s = max(1.0, self._end_s / _SAMPLES)
         self._iterator_ages_s: list[float] = []
         self._record_ages_s: list[float] = []
-        self._peak = self._most_blocked = 0
+        self._active = self._peak = self._most_blocked = 0
         self._samples: dict[str, list[float]] = {
             name: [] for name in ("at_s", "oldest_age_s", "waiting", "blocked", "in_flight")
         }
@@ -232,9 +239,10 @@ class SimulatedStream:
             early_age_s=self._mean_age_s(0.25, 0.5),
             late_age_s=self._mean_age_s(0.75, 1.0),
             window_s=self._load.settings.batching_window_s,
+            poll_interval_s=self._load.settings.poll_interval_s,
             busiest_per_s=busiest,
             above_limits=above,
-            late_invocations=sum(at_s > self._last_s for at_s, _ in self.invoked),
+            late_invocations=sum(at_s > self._end_s for at_s, _ in self.invoked),
             iterator_age=times_of(list(self._iterator_ages_s)),
             record_age=times_of(list(self._record_ages_s)),
             peak_concurrency=self._peak,
@@ -244,9 +252,9 @@ class SimulatedStream:
         )
 
     def _mean_age_s(self, begin: float, end: float) -> float:
-        """Of the oldest record, over the samples between two parts of the time that records come."""
-        at_s, last_s = self._samples["at_s"], self._last_s
-        first, after = bisect_right(at_s, begin * last_s), bisect_right(at_s, end * last_s)
+        """Of the oldest record, over the samples between two parts of the time that is observed."""
+        at_s, end_s = self._samples["at_s"], self._end_s
+        first, after = bisect_right(at_s, begin * end_s), bisect_right(at_s, end * end_s)
         ages_s = self._samples["oldest_age_s"][first:after]
         return sum(ages_s) / len(ages_s) if ages_s else 0.0
 
@@ -298,11 +306,14 @@ class SimulatedStream:
         self.invoked.append((now_s, len(batch.records)))
         item = len(self.simulated.hold_s)
         self._running[item] = batch
-        self._peak = max(self._peak, len(self._running))
         ending = load.endings[number % len(load.endings)] if load.endings else 0
         if not load.settings.report_batch_item_failures and self._poisoned(batch) is not None:
             ending = ending or AttemptEnding.ERROR
-        self.simulated.add(now_s, load.batch_s[number % len(load.batch_s)], ending)
+        self._active += 1
+        self.simulated.add(
+            now_s, load.batch_s[number % len(load.batch_s)], ending
+        )  # refused within it, or not
+        self._peak = max(self._peak, self._active)
 
     def _poisoned(self, batch: StreamBatch) -> StreamRecord | None:
         poison = self._load.poison
@@ -313,9 +324,11 @@ class SimulatedStream:
     # ---------------------------------------------------------------- what the function did
 
     def _attempt_ended(self, now_s: float, item: int, well: bool, /) -> None:  # noqa: FBT001  # as `on_attempt_end` takes it
+        self._active -= 1
         self._at(now_s, self._end, item, well)  # not within the moment in which the invocation ended
 
     def _refused(self, now_s: float, item: int, /) -> None:
+        self._active -= 1
         self._at(now_s, self._throttle, item)
 
     def _end(self, now_s: float, item: int, well: int) -> None:
@@ -357,7 +370,7 @@ class SimulatedStream:
         levels = (now_s, oldest_age_s, report.waiting + unread, report.blocked, report.in_flight)
         for name, level in zip(self._samples, levels, strict=True):
             self._samples[name].append(level)
-        if now_s < self._last_s + FOLLOWED_S and (self.has_work or now_s < self._last_s):
+        if now_s < self._end_s or (now_s < self._last_s + FOLLOWED_S and self.has_work):
             self._at(now_s + self._sample_every_s, self._sample)
 
 

@@ -108,8 +108,9 @@ class Simulation:
             for simulated in self.functions
             if simulated.function.name in (queues or {})
         ]
+        observed_s = self._last_arrival_s if self._horizon_s == math.inf else self._horizon_s
         self.streams = [
-            SimulatedStream(simulated, (streams or {})[simulated.function.name], self.at)
+            SimulatedStream(simulated, (streams or {})[simulated.function.name], self.at, observed_s)
             for simulated in self.functions
             if simulated.function.name in (streams or {})
         ]

@@ -11,7 +11,7 @@ from engine.executors.capture import current
 from engine.executors.forks import exit_child
 from engine.executors.handler_loader import Loaded
 from engine.executors.interpreter import Interpreter
-from engine.executors.streamed_pieces import StreamWriter, call_streamed_on_loop
+from engine.executors.streamed_pieces import StreamWriter, call_streamed_on_loop, let_go_on
 from engine.ports import Facts
 
 
@@ -60,8 +60,8 @@ class LoopStream(StreamWriter):
 
     def _resume(self) -> None:
         free, self._free = self._free, None
-        if free is not None and not free.done():
-            free.set_result(None)
+        if free is not None:
+            let_go_on(free)
 
 
 def streams_on_loop(

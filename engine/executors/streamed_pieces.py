@@ -163,7 +163,7 @@ class CreditedWriter(StreamWriter):
         """See `StreamWriter`."""
         loop = import_module("asyncio").get_running_loop()
         free = loop.create_future()
-        if self._wakes_by(partial(loop.call_soon_threadsafe, free.set_result, None)):
+        if self._wakes_by(partial(loop.call_soon_threadsafe, let_go_on, free)):
             await free
 
     def _wakes_by(self, wake: Callable[[], object]) -> bool:
@@ -173,6 +173,12 @@ class CreditedWriter(StreamWriter):
                 return False
             self._wake = wake
             return True
+
+
+def let_go_on(free: Any) -> None:
+    """Set a future that a stream waits for, unless the wait has ended: at a deadline it is cancelled."""
+    if not free.done():
+        free.set_result(None)
 
 
 def write_all(generator: Generator[Any, Any, Any], writer: StreamWriter) -> bytes:

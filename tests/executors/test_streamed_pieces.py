@@ -1,5 +1,6 @@
 """What the pieces of a streamed response are made of, and how a writer waits for its reader."""
 
+import asyncio
 import threading
 
 import pytest
@@ -100,3 +101,19 @@ def test_a_generator_that_raises_is_closed_and_begins_nothing():
         write_all(fails(), writer)
 
     assert ["closed"] == writer.told
+
+
+async def test_what_is_granted_to_a_wait_that_was_ended_is_no_error():
+    """At a deadline the wait is cancelled, and the loop runs on."""
+    writer, said = Writer(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["message"]))
+    writer.spend(WINDOW_BYTES)
+    waiting = asyncio.create_task(writer.until_free())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    writer.grant(WINDOW_BYTES)
+    await asyncio.wait([waiting])
+    await asyncio.sleep(0)
+
+    assert [] == said
+    assert writer.has_room

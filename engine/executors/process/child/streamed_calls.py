@@ -15,7 +15,12 @@ from typing import Any, Final
 
 from engine.executors.handler_loader import gives_async_generator, gives_coroutine
 from engine.executors.process.protocol import PIECE, STREAM, FrameReader, RequestFields, RequestFrame
-from engine.executors.streamed_pieces import CreditedWriter, call_streamed, call_streamed_on_loop
+from engine.executors.streamed_pieces import (
+    CreditedWriter,
+    call_streamed,
+    call_streamed_on_loop,
+    let_go_on,
+)
 
 _READ: Final = 65_536
 
@@ -58,7 +63,7 @@ class OnlyStream(ChildStream):
         loop = import_module("asyncio").get_running_loop()
         while not self.has_room:
             readable = loop.create_future()
-            loop.add_reader(self._calls.connection, readable.set_result, None)
+            loop.add_reader(self._calls.connection, let_go_on, readable)
             try:
                 await readable
             finally:

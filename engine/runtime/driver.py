@@ -338,9 +338,12 @@ class Driver:
             if self._shared:
                 self._finish_late(invocation, result, now_s)
             return
-        self._deadlines.remove(invocation)
         if self._streams and invocation in self._streams:
-            result = self._streams[invocation].result(result)
+            response = self._streams[invocation]
+            if not result.ends_environment and response.holds(partial(self.ended, invocation, result)):
+                return  # of a handler that has ended, as if it wrote for so long
+            result = response.result(result)
+        self._deadlines.remove(invocation)
         status = result.status
         if status is not _SUCCESS and result.ends_environment:
             self._crashed(invocation, result, now_s)
@@ -359,6 +362,8 @@ class Driver:
     def died(self, env_id: int) -> None:
         """An environment in which nothing ran has ended."""
         self._unreported_init_s.pop(env_id, None)
+        for response in [one for one in self._streams.values() if one.invocation.env_id == env_id]:
+            response.release()  # of a handler that had ended
         commands = self._fleet.crashed(env_id, self._now())
         self._meter.scaled_down("crash")
         self._execute(commands)

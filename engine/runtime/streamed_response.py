@@ -7,6 +7,7 @@ streaming". What a response that goes over the limit ends with is not on record.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from io import BytesIO
 from typing import Final
@@ -26,6 +27,7 @@ from engine.core.response_stream import ResponseStream
 from engine.ports import Clock
 
 _SHORTEST_PAUSE_S: Final = 0.01
+_EXACT_S: Final = 1e-6
 
 
 class StreamedResponse:
@@ -63,7 +65,10 @@ class StreamedResponse:
         self._is_too_large = False
         self._has_ended = False
         self._is_full = False  # the source takes nothing more for now
+        self._passed = 0  # of `sent`: what the source has
         self._pause: asyncio.TimerHandle | None = None  # what the bandwidth asks for
+        self._held: deque[bytes] = deque()  # what was on its way then
+        self._end: Callable[[], object] | None = None  # to be called when the bandwidth allows the end
         if self._stream is not None:
             self._stream.begin(content_type, self._drained)
 
@@ -88,11 +93,25 @@ class StreamedResponse:
             self._is_full = False
             stream.fail(stream_too_large_body())
             return True
-        if not stream.write(data):
-            self._is_full = True
-        if self._limits_bandwidth and self.sent > FAST_STREAMED_BYTES:
-            self._wait_for_bandwidth()
+        if self._pause is None:
+            self._pass_on(stream, data)
+        else:
+            self._held.append(data)
         return not self._is_full and self._pause is None
+
+    def holds(self, end: Callable[[], object]) -> bool:
+        """Whether the bandwidth does not allow the end yet: then `end` is called when it does.
+
+        Or by `release`; never after `reply`.
+        """
+        if not self._limits_bandwidth or self._stream is None or self._is_too_large:
+            return False
+        if self._pause is None:
+            self._wait_for_bandwidth(_EXACT_S)
+        if self._pause is None:
+            return False
+        self._end = end
+        return True
 
     def result(self, result: Result) -> Result:
         """What the invocation ends with, of which the executor tells `result`."""
@@ -119,18 +138,38 @@ class StreamedResponse:
         self._reply(outcome)
 
     def release(self) -> None:
-        """Let the handler go on, of whom nothing is wanted any more: it has to come to its end."""
-        self._resume()
+        """Let the handler come to its end, whatever holds it back."""
+        if self._end is None:
+            self._resume()
+            return
+        self._limits_bandwidth = False
+        if self._pause is not None:
+            self._pause.cancel()
+        self._paused_long_enough()
 
-    def _wait_for_bandwidth(self) -> None:
-        due_s = self.began_s + (self.sent - FAST_STREAMED_BYTES) / STREAMED_BYTES_PER_S
+    def _pass_on(self, stream: ResponseStream, data: bytes) -> None:
+        self._passed += len(data)
+        if not stream.write(data):
+            self._is_full = True
+        if self._limits_bandwidth:
+            self._wait_for_bandwidth(_SHORTEST_PAUSE_S)
+
+    def _wait_for_bandwidth(self, shortest_s: float) -> None:
+        due_s = self.began_s + (self._passed - FAST_STREAMED_BYTES) / STREAMED_BYTES_PER_S
         pause_s = due_s - self._clock.now()
-        if pause_s > _SHORTEST_PAUSE_S and self._pause is None:
+        if pause_s > shortest_s:
             self._pause = self._loop.call_later(pause_s, self._paused_long_enough)
 
     def _paused_long_enough(self) -> None:
         self._pause = None
-        if not self._is_full:
+        while self._held and self._pause is None and self._stream is not None:
+            self._pass_on(self._stream, self._held.popleft())
+        if self._pause is not None:
+            return
+        end, self._end = self._end, None
+        if end is not None:
+            end()
+        elif not self._is_full:
             self._go_on()
 
     def _drained(self) -> None:
@@ -144,6 +183,7 @@ class StreamedResponse:
             self._resume()
 
     def _cancel_pause(self) -> None:
+        self._held.clear()
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None

@@ -191,6 +191,59 @@ async def test_beyond_6_mb_a_response_takes_its_time_where_bandwidth_is_limited(
     assert (pytest.approx(takes_s), "ended", "success", b"") == reader.said[-1]
 
 
+async def written_at_once(runtime, *, size_mb=8, status=Status.SUCCESS, **keys):
+    """A reader, the handler's environment and invocation: all was on its way before it could be told to wait."""
+    invocations = []
+    runtime.add(
+        act=lambda invocation: invocations.append(invocation) or Act(takes_s=800),
+        init=at_once,
+        limits_bandwidth=True,
+        **keys,
+    )
+    reader = Reader(runtime.open()).send()
+    while not invocations:
+        await asyncio.sleep(0)
+    facts, (invocation,) = runtime.executors["f"].facts, invocations
+    facts.began(invocation, "a/b", lambda: None)
+    for _ in range(size_mb):
+        facts.piece(invocation, b"x" * MB)
+    facts.ended(invocation, Result(status, b""))
+    return reader, facts, invocation
+
+
+@pytest.mark.parametrize("status", [Status.SUCCESS, Status.ERROR])
+async def test_what_is_on_its_way_and_the_end_keep_the_bandwidth(runtime, status):
+    """A piece goes out when those before it may, the end when all may; it is the handler's time."""
+    reader, _, _ = await written_at_once(runtime, status=status, timeout_s=9)
+    await asyncio.sleep(5)
+
+    assert [*[0] * 8, 0.5, 1.0] == [said[0] for said in reader.said]
+    assert (1.0, "ended", status.value) == reader.said[-1][:3]
+    assert 1.0 == pytest.approx(reader.outcome.duration_s)
+
+
+@pytest.mark.parametrize("environment_concurrency", [1, 4])
+async def test_a_deadline_strikes_while_the_bandwidth_holds_the_end_back(runtime, environment_concurrency):
+    """Nothing follows, and its place is free."""
+    reader, _, _ = await written_at_once(
+        runtime, timeout_s=0.75, environment_concurrency=environment_concurrency
+    )
+    await asyncio.sleep(5)
+
+    assert (0.75, "ended", "timeout") == reader.said[-1][:3]
+    assert 0 == runtime.levels().in_flight
+
+
+async def test_an_environment_that_dies_behind_its_handler_has_sent_the_response(runtime):
+    reader, facts, invocation = await written_at_once(runtime, timeout_s=9)
+    facts.died(invocation.env_id)
+    await asyncio.sleep(5)
+
+    assert 8 == [said[1] for said in reader.said].count(MB)
+    assert (0.0, "ended", "success", b"") == reader.said[-1]
+    assert 0 == runtime.levels().in_flight
+
+
 async def test_where_it_is_not_a_response_takes_none(runtime):
     runtime.add(act=streams(*[b"x" * MB] * 20, piece_s=0.0), init=at_once)
     reader = Reader(runtime.open()).send()

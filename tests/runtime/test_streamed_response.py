@@ -192,7 +192,7 @@ async def test_beyond_6_mb_a_response_takes_its_time_where_bandwidth_is_limited(
 
 
 async def written_at_once(runtime, *, size_mb=8, status=Status.SUCCESS, **keys):
-    """A reader, the handler's environment and invocation: all was on its way before it could be told to wait."""
+    """A reader, facts and invocation of a handler that wrote all before it could be told to wait."""
     invocations = []
     runtime.add(
         act=lambda invocation: invocations.append(invocation) or Act(takes_s=800),

@@ -106,9 +106,7 @@ class StreamedResponse:
         """
         if not self._limits_bandwidth or self._stream is None or self._is_too_large:
             return False
-        if self._pause is None:
-            self._wait_for_bandwidth(_EXACT_S)
-        if self._pause is None:
+        if self._pause is None and not self._waits_for_bandwidth(_EXACT_S):
             return False
         self._end = end
         return True
@@ -147,25 +145,27 @@ class StreamedResponse:
             self._pause.cancel()
         self._paused_long_enough()
 
-    def _pass_on(self, stream: ResponseStream, data: bytes) -> None:
+    def _pass_on(self, stream: ResponseStream, data: bytes) -> bool:
+        """Whether the next one may follow at once, by the bandwidth."""
         self._passed += len(data)
         if not stream.write(data):
             self._is_full = True
-        if self._limits_bandwidth:
-            self._wait_for_bandwidth(_SHORTEST_PAUSE_S)
+        return not (self._limits_bandwidth and self._waits_for_bandwidth(_SHORTEST_PAUSE_S))
 
-    def _wait_for_bandwidth(self, shortest_s: float) -> None:
+    def _waits_for_bandwidth(self, shortest_s: float) -> bool:
+        """Whether it does: a pause begins, unless it would be shorter."""
         due_s = self.began_s + (self._passed - FAST_STREAMED_BYTES) / STREAMED_BYTES_PER_S
         pause_s = due_s - self._clock.now()
-        if pause_s > shortest_s:
-            self._pause = self._loop.call_later(pause_s, self._paused_long_enough)
+        if pause_s <= shortest_s:
+            return False
+        self._pause = self._loop.call_later(pause_s, self._paused_long_enough)
+        return True
 
     def _paused_long_enough(self) -> None:
         self._pause = None
-        while self._held and self._pause is None and self._stream is not None:
-            self._pass_on(self._stream, self._held.popleft())
-        if self._pause is not None:
-            return
+        while self._held and self._stream is not None:
+            if not self._pass_on(self._stream, self._held.popleft()):
+                return
         end, self._end = self._end, None
         if end is not None:
             end()

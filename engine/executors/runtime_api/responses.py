@@ -143,7 +143,10 @@ def init_failure(body: bytes, named: str | None) -> InitFailure:
 
 
 def streamed_error(error_type: bytes, error_body: bytes) -> bytes:
-    """What the caller is given for an error in the middle of a stream, told in trailers."""
+    """What the caller is given for an error in the middle of a stream, told in trailers.
+
+    One of them does; without a type, in the body neither, it is `Function.Unknown`.
+    """
     try:
         body = base64.b64decode(error_body, validate=True)
     except (binascii.Error, ValueError):

@@ -65,9 +65,8 @@ class StreamedBody:
     def end(self, trailers: Sequence[tuple[bytes, bytes]], /) -> None:
         """End it, with the error that its trailers tell if there is one."""
         values = {name.lower(): value for name, value in trailers}
-        error_type = values.get(ERROR_TYPE)
-        if error_type is not None:
-            body = responses.streamed_error(error_type, values.get(_ERROR_BODY, b""))
+        if ERROR_TYPE in values or _ERROR_BODY in values:
+            body = responses.streamed_error(values.get(ERROR_TYPE, b""), values.get(_ERROR_BODY, b""))
             self._ended(self, Result(Status.ERROR, body))
             return
         if not self._has_begun:

@@ -461,6 +461,23 @@ def test_a_streams_error_without_a_proper_body_is_still_one(sent, message):
     assert {"errorMessage": message, "errorType": "Function.Broken"} == json.loads(result.body)
 
 
+@pytest.mark.parametrize(
+    ("sent", "error_type"), [(b'{"errorType":"A"}', "A"), (b"text", "Function.Unknown")]
+)
+def test_a_streams_error_without_the_trailer_of_its_type_is_still_one(sent, error_type):
+    """Not a success that nobody looks into."""
+    harness = Harness().running()
+    harness.ask(
+        "POST",
+        b"invocation/r1/response",
+        trailers=[(b"lambda-runtime-function-error-body", base64.b64encode(sent))],
+        **{"lambda-runtime-function-response-mode": "streaming"},
+    )
+    _, result = harness.told[-1]
+
+    assert (Status.ERROR, error_type) == (result.status, json.loads(result.body)["errorType"])
+
+
 def test_another_mode_is_refused_and_fails_the_invocation():
     """`streaming` is the only one."""
     harness = Harness().running()

@@ -461,9 +461,7 @@ def test_a_streams_error_without_a_proper_body_is_still_one(sent, message):
     assert {"errorMessage": message, "errorType": "Function.Broken"} == json.loads(result.body)
 
 
-@pytest.mark.parametrize(
-    ("sent", "error_type"), [(b'{"errorType":"A"}', "A"), (b"text", "Function.Unknown")]
-)
+@pytest.mark.parametrize(("sent", "error_type"), [(b'{"errorType":"A"}', "A"), (b"text", "Function.Unknown")])
 def test_a_streams_error_without_the_trailer_of_its_type_is_still_one(sent, error_type):
     """Not a success that nobody looks into."""
     harness = Harness().running()

@@ -88,7 +88,7 @@ def resources(
         notified = [rule.queue for rule in settings.notifications if rule.queue]
         queues |= {queue: QueueSettings() for queue in notified if queue not in queues}
     named = list(destinations(functions, events, account))
-    buses, rules = _event_buses(document, named, account, problems)
+    buses, rules = _event_buses(document, named, events, account, problems)
     topics = _topics(document, named, buckets, queues, problems)
     for place, target in named:
         if target.service == "sqs" and QUEUE_NAME.fullmatch(target.resource) is None:
@@ -147,17 +147,23 @@ def _topics(
 
 
 def _event_buses(
-    document: Mapping[str, Any], named: list[Destination], account: Account, problems: list[Problem]
+    document: Mapping[str, Any],
+    named: list[Destination],
+    events: Iterable[EventSettings],
+    account: Account,
+    problems: list[Problem],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Buses with a table or as destinations, and rules. What targets of rules name is added to `named`."""
     if not any(one.target.service == "events" for one in named) and not {"buses", "rules"} & document.keys():
         return {}, {}
-    from engine.services.eventbridge.setting_checks import bus_problems
+    from engine.services.eventbridge.setting_checks import bus_problems, name_clashes
     from engine.services.eventbridge.settings import BusSettings, RuleSettings, bus_name
 
     buses: dict[str, BusSettings] = _named(BusSettings, document, "buses", problems)
     rules: dict[str, RuleSettings] = _named(RuleSettings, document, "rules", problems)
-    problems += [Problem(place, sentence) for place, sentence in bus_problems(buses, rules)]
+    of_functions = [(one.place, one.settings) for one in events if _type_of(one) == "eventbridge"]
+    found = (*bus_problems(buses, rules), *name_clashes(rules, of_functions))
+    problems += [Problem(place, sentence) for place, sentence in found]
     for name, rule in rules.items():
         for number, one in enumerate(rule.targets):
             for key in ("to", "dead_letter_queue"):
@@ -178,7 +184,7 @@ def _of_partner(
     document: Mapping[str, Any], events: Iterable[EventSettings], account: Account, problems: list[Problem]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Streams and tables. What an event reads elsewhere is none of the partner's."""
-    read = [(place, one) for place, one in events if getattr(one, "type", None) in _STREAM_KEYS]
+    read = [(one.place, one.settings) for one in events if _type_of(one) in _STREAM_KEYS]
     if not read and not {"streams", "tables"} & document.keys():
         return {}, {}
     from engine.services.partner.settings import STREAM_NAME, TABLE_NAME, DataStreamSettings, TableSettings
@@ -203,6 +209,11 @@ def _of_partner(
         elif name in tables and tables[name].stream is None:
             problems.append(Problem((*place, "table"), f"table {name!r} has no stream (its key stream)"))
     return streams, tables
+
+
+def _type_of(event: EventSettings) -> Any:
+    """The type that the settings name, None if they name none."""
+    return getattr(event.settings, "type", None)
 
 
 def _is_here(settings: Any, account: Account) -> bool:

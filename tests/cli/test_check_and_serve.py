@@ -138,6 +138,10 @@ REFUSED = {
         function() + RULE.format('{ to = "q", dead_letter_queue = "d.fifo" }'),
         "rules.f.targets[0].dead_letter_queue: a FIFO queue cannot be used here (AWS)",
     ),
+    "an event with the name of a rule": (
+        function("", BUS_EVENT + 'name = "f"') + RULE.format('{ to = "q" }'),
+        "functions.f.events[0].name: there is a rule 'f' on bus 'default' already, of the table rules",
+    ),
     "logs of a function that is not there": (
         function("", 'type = "logs"\nfunction = "zz"'),
         "functions.f.events[0].function: 'zz' is no function",

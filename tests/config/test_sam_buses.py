@@ -144,6 +144,10 @@ def test_nothing_is_left_out_in_silence(load):
             f"{EVENTS}.Old.Properties.Input: JSON syntax error in input",
         ),
         (
+            ("Properties: {Schedule: rate(1 day)}", "Properties: {Schedule: rate(1 day), Input: nojson}"),
+            f"{EVENTS}.Nightly.Properties.Input: JSON syntax error in input",
+        ),
+        (
             ("InputPath: $.detail,", "Input: '{',"),
             "Resources.Copy.Properties.Targets[0].Input: JSON syntax error in input",
         ),

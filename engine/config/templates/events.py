@@ -54,7 +54,8 @@ def _read(event: object, place: Place, draft: FunctionDraft, template: Template)
             reading.left_out.append(inner)
             return
         reading.problems += missing(kind, settings)
-        reading.add_event(draft, found, inner, draft.alias)
+        elsewhere = {"pattern": (*inner, "FilterPattern")} if kind == "CloudWatchLogs" else {}
+        reading.add_event(draft, found, inner, draft.alias, elsewhere)
     else:
         template.leave_out(place, f"events of type {kind} are not supported, left out")
 

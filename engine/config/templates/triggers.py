@@ -137,7 +137,8 @@ def read_log_subscription(logical: str, _kind: str, template: Template) -> None:
         return
     event = {**EVENTS["CloudWatchLogs"](properties), "name": properties.get("FilterName", logical)}
     template.reading.problems += missing("CloudWatchLogs", properties)
-    template.reading.add_event(found[0], event, properties.place, found[1])
+    elsewhere = {"pattern": (*properties.place, "FilterPattern")}
+    template.reading.add_event(found[0], event, properties.place, found[1], elsewhere)
 
 
 def read_queue(logical: str, _kind: str, template: Template) -> None:

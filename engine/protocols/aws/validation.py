@@ -184,8 +184,16 @@ def _constraint(shape: Node, kind: str) -> str:
 
 
 def _message(shape: Node, value: Any, at: str, constraint: str) -> str:
+    if (printed := shape.get("printed")) is not None:
+        value = [_object(printed["name"], printed["members"], one) for one in value]
     shown = "Value" if shape.get("sensitive") else f"Value '{_shown(value)[:_SHOWN]}'"
     return f"{shown} at '{at}' failed to satisfy constraint: {constraint}"
+
+
+def _object(name: str, members: Sequence[str], value: Mapping[str, Any]) -> str:
+    """As Java prints an object of a class that has these members."""
+    parts = [f"{spelled(member)}={_shown(value.get(member))}" for member in members]
+    return f"{name}({', '.join(parts)})"
 
 
 def _shown(value: Any) -> str:

@@ -42,6 +42,12 @@ from engine.services.eventbridge.store import BusStore, Document, EventBus
 from engine.services.schedules.expression import timestamp
 
 SERVICE: Final = "events"
+_ENTRY: Final = "PutEventsRequestEntry"
+_ENTRY_MEMBERS: Final = (
+    *("Time", "Source", "Resources", "DetailType", "Detail", "EventBusName", "TraceHeader"),
+    *("KmsKeyIdentifier", "InternalMetadata"),
+)
+"""As AWS's messages print an entry (recorded)."""
 
 
 class EventBridgeService:
@@ -63,7 +69,8 @@ class EventBridgeService:
     ) -> None:
         """`loop` is for the timer of schedules; `deliveries` reaches targets, this service among them."""
         self._account, self._new_id, self._trace_of = account, new_request_id, find_trace
-        self._model = service_model(SERVICE)
+        printed = {"printed": {"name": _ENTRY, "members": _ENTRY_MEMBERS}}
+        self._model = service_model(SERVICE).revised({f"{_ENTRY}List": printed})
         self._protocol = JsonRpc(self._model)
         self.store = BusStore(account, clock)
         self._router = BusRouter(deliveries)

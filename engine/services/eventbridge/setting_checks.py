@@ -6,7 +6,8 @@ to process undelivered events".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from engine.core.destinations import expanded, target_of
@@ -21,6 +22,7 @@ from engine.services.eventbridge.settings import (
     RuleTargetSettings,
     bus_name,
     rule_members,
+    rule_name,
 )
 
 Key = tuple[str | int, ...]
@@ -46,6 +48,19 @@ def bus_problems(
         targets = [target.target(number, Account()) for number, target in enumerate(settings.targets, 1)]
         if RULE_NAME.fullmatch(name) is not None:
             yield from ((place, text) for text in refusals(name, settings, targets))
+
+
+def name_clashes(
+    rules: Mapping[str, RuleSettings], events: Iterable[tuple[Key, EventBridgeEvent]]
+) -> Iterator[tuple[Key, str]]:
+    """Events of functions, by their places, whose rules have the name of one in the table `rules`."""
+    counts: Counter[str] = Counter()
+    for place, settings in events:
+        function = str(place[1])
+        counts[function] += 1
+        name, bus = rule_name(settings, function, counts[function]), bus_name(settings.bus)
+        if name in rules and bus_name(rules[name].bus) == bus:
+            yield (*place, "name"), f"there is a rule {name!r} on bus {bus!r} already, of the table rules"
 
 
 def refusals(

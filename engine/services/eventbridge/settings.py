@@ -218,6 +218,11 @@ class BusSettings(SettingsTable):
     tags: dict[str, str] = fresh(dict)
 
 
+def rule_name(settings: EventBridgeEvent, function: str, number: int) -> str:
+    """The name of the rule of a function's event, the `number`th of that type."""
+    return settings.name or f"{function[:56]}-{number}"
+
+
 def rule_members(name: str, settings: EventBridgeEvent | RuleSettings, bus: str) -> dict[str, Any]:
     """The members of PutRule."""
     found: dict[str, Any] = {

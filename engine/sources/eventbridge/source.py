@@ -14,7 +14,7 @@ from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sin
 from engine.protocols.aws.errors import ServiceError
 from engine.services.eventbridge.service import EventBridgeService
 from engine.services.eventbridge.setting_checks import refusals
-from engine.services.eventbridge.settings import EventBridgeEvent, bus_name
+from engine.services.eventbridge.settings import EventBridgeEvent, bus_name, rule_name
 
 
 class EventBridgeSource:
@@ -80,5 +80,5 @@ def _names(bindings: Sequence[Binding]) -> list[str]:
     for binding in bindings:
         function = binding.function.name
         counts[function] = counts.get(function, 0) + 1
-        names.append(cast("EventBridgeEvent", binding.settings).name or f"{function[:56]}-{counts[function]}")
+        names.append(rule_name(cast("EventBridgeEvent", binding.settings), function, counts[function]))
     return names

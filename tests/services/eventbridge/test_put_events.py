@@ -78,7 +78,11 @@ async def test_requests_are_bounded(site):
     large = entry | {"Detail": json.dumps({"x": "y" * 1_048_576})}
 
     assert "ValidationException" == code
-    assert message.startswith("1 validation error detected: Value '[{Source=s, DetailType=t, Detail={}}, ")
+    assert message.startswith(
+        "1 validation error detected: Value '[PutEventsRequestEntry(time=null, source=s, resources=null, "
+        "detailType=t, detail={}, eventBusName=null, traceHeader=null, kmsKeyIdentifier=null, "
+        "internalMetadata=null), PutEventsRequestEntry("
+    )
     assert message.endswith(
         "at 'entries' failed to satisfy constraint: Member must have length less than or equal to 10"
     )

@@ -87,11 +87,16 @@ async def test_two_rules_of_one_name_on_a_bus_are_told(host):
 
 
 async def test_a_rule_that_aws_refuses_is_an_error_of_the_configuration(host, got):
-    """In its words."""
-    table = {"input_transformer": {"template": "<gone>"}}
+    """In its words, found before anything runs, too."""
+    refused = bindings({"input_transformer": {"paths": {"a b": "$.x"}, "template": "x"}})
+    [finding] = EventBridgeSource.examine(refused, 0.0)
 
-    with pytest.raises(ConfigError, match=r"functions\.f: InputTemplate for target f contains invalid"):
-        EventBridgeSource.build(bindings(table), host)
+    assert (0, True) == (
+        finding.binding,
+        "'targets.1.member.inputTransformer.inputPathsMap'" in finding.sentence,
+    )
+    with pytest.raises(ConfigError, match=r"functions\.f: 1 validation error detected: Value '{a b="):
+        EventBridgeSource.build(refused, host)
 
 
 async def test_without_buses_there_is_no_such_source(host):

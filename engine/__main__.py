@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import io
 import os
@@ -70,19 +71,52 @@ def _run(command: Callable[..., Any], started: Mapping[str, Any] | None, *, serv
         command(prog_name="engine", obj=started)
     except SystemExit as end:
         status.append(end.code if isinstance(end.code, int) else int(end.code is not None))
+        # A result is read by somebody, if slowly; what `engine serve` says may not be.
+        if not serves and _is_output_lost():
+            status[0] = status[0] or 1
+            raise SystemExit(status[0]) from None
         raise
+    except OSError as error:
+        if serves or not (_is_output_lost() or _is_no_space(error)):
+            raise
+        status.append(1)
+        raise SystemExit(1) from None
     finally:
         process_end = _process_end()
         if process_end is not None:
-            if not serves:
-                _write_all()  # a result is read by somebody, if slowly; what `engine serve` says may not be
             process_end.end_soon(status[0] if status else 1)
 
 
-def _write_all() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # the reader has gone
-            stream.flush()
+def _is_output_lost() -> bool:
+    """Write what is left; one line and True if standard output cannot take it. A reader may go: False."""
+    try:
+        sys.stdout.flush()
+    except ValueError:  # it is closed
+        return False
+    except OSError as error:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(
+            nothing, 1
+        )  # what is left would fail once more while Python ends, with an exit code of its own
+        os.close(nothing)
+        if error.errno != errno.EPIPE:
+            _say(f"standard output: {error.strerror}")
+            return True
+    return False
+
+
+def _is_no_space(error: OSError) -> bool:
+    """One line and True for an output that could not be written, which may be a file's."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        return False
+    _say(f"{error.filename or 'output'}: {error.strerror}")
+    return True
+
+
+def _say(problem: str) -> None:
+    with suppress(OSError, ValueError):
+        sys.stderr.write(f"error: {problem}\n")
+        sys.stderr.flush()
 
 
 def _process_end() -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -31,12 +32,14 @@ from engine.config import Config, Listener
 from engine.core.durable.values import MAX_EXECUTION_S
 from engine.core.function import DurableConfig
 from engine.errors import EngineError
-from engine.protocols.http.client import HttpConnection
+from engine.protocols.http.answer_in_pieces import AnswerInPieces
 from engine.runtime.clock import SystemClock
 from engine.runtime.ids import request_ids
 from engine.runtime.output import StandardOutput
 from engine.runtime.platform import new_event_loop
 from engine.runtime.virtual_time import VirtualTimeLoop, virtual_platform
+from engine.services.lambda_api.event_stream import COMPLETE, FrameReader
+from engine.services.lambda_api.streamed_answer import REMAPPED_CONTENT_TYPE
 from engine.sources.samples.common import EPOCH_S
 
 _FAILED = 1
@@ -92,15 +95,20 @@ def invoke(
         complain(["--durable is for MODULE.FUNCTION: with --config, functions say it themselves"])
     body: bytes | None
     with StandardOutput() as output:
+        reader = _Reader(output)
         if url is not None:
             if unused := [f"--{name}" for name, value in overrides.items() if value is not None]:
                 complain([f"{unused[0]} and --url exclude each other: a running engine has its own"])
-            failed, body, log = run(_remotely(url, function, payload))
-            output.err.write(log)
+            failed, body = run(_remotely(url, function, payload, reader))
         else:
-            failed, body = _here(function, payload, path, parameters, overrides, how, output)
+            failed, body = _here(function, payload, path, parameters, overrides, how, reader)
     if body is not None:
         sys.stdout.buffer.write(body + b"\n")
+    if reader.error is not None:
+        sys.stderr.buffer.write(reader.error + b"\n")
+    if reader.problem is not None:
+        click.echo(f"error: standard output: {reader.problem}", err=True)
+        failed = True
     raise click.exceptions.Exit(_FAILED if failed else 0)
 
 
@@ -120,7 +128,7 @@ def _here(
     parameters: tuple[str, ...],
     overrides: Mapping[str, str | None],
     how: _How,
-    output: StandardOutput,
+    reader: _Reader,
 ) -> tuple[bool, bytes | None]:
     targets = () if path else (function,)
     config = configured(path, targets, {"log_format": "text", **overrides}, parameters, how.changed)
@@ -134,10 +142,10 @@ def _here(
     is_durable = any(one.name == function and one.durable for one in config.functions)
 
     async def once() -> tuple[bool, bytes | None]:
-        async with _engine(config, how, output.err.write) as engine:
+        async with _engine(config, how, reader.write_log) as engine:
             if is_durable:
-                return await _execute(engine, function, payload, how.answers, output.err.write)
-            return await _stream(engine, function, payload, output)
+                return await _execute(engine, function, payload, how.answers, reader.write_log)
+            return await _stream(engine, function, payload, reader)
 
     try:
         return run(once(), VirtualTimeLoop if how.virtual_time else new_event_loop)
@@ -146,7 +154,7 @@ def _here(
 
 
 async def _stream(
-    engine: Engine, function: str, payload: bytes, output: StandardOutput
+    engine: Engine, function: str, payload: bytes, reader: _Reader
 ) -> tuple[bool, bytes | None]:
     """Print a response that streams as it comes, byte for byte.
 
@@ -158,25 +166,45 @@ async def _stream(
         if pieces.content_type is None:
             whole += piece
         else:
-            await _print(output, piece)
+            await reader.take(piece)
     outcome = pieces.outcome
     if pieces.content_type is None:
         return not outcome.ok, whole if outcome.ok else outcome.body
-    if not outcome.ok:  # the error is a line of its own, after what has come
-        await _print(output, b"\n%b\n" % outcome.body)
+    if not outcome.ok:
+        reader.error = outcome.body
     return not outcome.ok, None
 
 
-async def _print(output: StandardOutput, data: bytes) -> None:
-    """Wait for a reader of standard output that is slow, and write nothing for one that is gone."""
-    try:
-        while data:
-            taken = output.offer(data)
-            data = data[taken:]
-            if not taken:
-                await asyncio.sleep(_READER_LOOK_S)
-    except OSError:
-        pass
+class _Reader:
+    """Who reads what the function answers and logs.
+
+    Attributes:
+        error: Of a response that failed after it had begun: told at the end, on standard error.
+        problem: Why standard output took not all; None if it did, or its reader went.
+    """
+
+    def __init__(self, output: StandardOutput) -> None:
+        self.error: bytes | None = None
+        self.problem: str | None = None
+        self._output = output
+        self._is_gone = False
+
+    def write_log(self, text: str) -> None:
+        """Write to standard error."""
+        self._output.err.write(text)
+
+    async def take(self, data: bytes) -> None:
+        """Wait for a reader of standard output that is slow, and write nothing for one that is gone."""
+        try:
+            while data and not self._is_gone:
+                taken = self._output.offer(data)
+                data = data[taken:]
+                if not taken:
+                    await asyncio.sleep(_READER_LOOK_S)
+        except OSError as error:
+            self._is_gone = True
+            if error.errno != errno.EPIPE:
+                self.problem = error.strerror
 
 
 async def _execute(
@@ -240,17 +268,34 @@ def _engine(config: Config, how: _How, write_log: Callable[[str], object]) -> En
     return Engine.with_listeners(alone, write_log=write_log)
 
 
-async def _remotely(url: str, function: str, payload: bytes) -> tuple[bool, bytes, str]:
+async def _remotely(url: str, function: str, payload: bytes, reader: _Reader) -> tuple[bool, bytes | None]:
+    """As `_stream`, by InvokeWithResponseStream."""
     host, port = http_address(url)
-    target = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
+    target = f"/2021-11-15/functions/{quote(function, safe='')}/response-streaming-invocations"
     headers = [("X-Amz-Log-Type", "Tail"), ("Content-Type", "application/json")]
+    whole, frames, end = b"", FrameReader(), None
     try:
-        connection = await HttpConnection.open(host, port)
-        response = await connection.request("POST", target, headers, payload)
-    except OSError as error:
+        answer = await AnswerInPieces.ask(host, port, "POST", target, headers, payload)
+        if answer.status != 200:
+            said = b"".join([piece async for piece in answer]).decode(errors="replace")
+            complain([f"{url}: {answer.status} {said}"])
+        has_begun = REMAPPED_CONTENT_TYPE.lower().encode() in answer.headers
+        async for piece in answer:
+            for kind, data in frames.feed(piece):
+                if kind == COMPLETE:
+                    end = orjson.loads(data)
+                elif has_begun:
+                    await reader.take(data)
+                else:
+                    whole += data
+    except (OSError, ValueError) as error:
         complain([f"{url}: {error}"])
-    connection.close()
-    if response.status != 200:
-        complain([f"{url}: {response.status} {response.body.decode(errors='replace')}"])
-    log = base64.b64decode(response.header(b"x-amz-log-result") or b"").decode(errors="replace")
-    return response.header(b"x-amz-function-error") is not None, response.body, log
+    answer.close()
+    if end is None:
+        complain([f"{url}: the answer ended before the response was complete"])
+    reader.write_log(base64.b64decode(end.get("LogResult", "")).decode(errors="replace"))
+    failure = end["ErrorDetails"].encode() if "ErrorCode" in end else None
+    if not has_begun:
+        return failure is not None, whole if failure is None else failure
+    reader.error = failure
+    return failure is not None, None

@@ -1,5 +1,6 @@
 """`engine invoke`: where its event comes from, and what runs it."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
+from engine import Engine, Function
 from engine.cli import main
 
 HANDLER = """
@@ -110,7 +112,7 @@ def test_options_of_durable_functions_that_do_not_go_together_are_refused(words,
 
 @pytest.mark.real_time
 def test_what_a_generator_yields_is_printed_as_it_comes(tmp_path):
-    """An error in the middle is a line after it."""
+    """An error in the middle is a line of standard error: what came may be a file."""
     (tmp_path / "app.py").write_text(
         "def handler(event, context):\n    yield 'one '\n    yield b'two'\n    raise LookupError(event)\n"
     )
@@ -118,9 +120,9 @@ def test_what_a_generator_yields_is_printed_as_it_comes(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "engine", *words], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    body, error = done.stdout.splitlines()
+    error = done.stderr.splitlines()[-1]
 
-    assert (1, "one two", "LookupError") == (done.returncode, body, json.loads(error)["errorType"])
+    assert (1, "one two", "LookupError") == (done.returncode, done.stdout, json.loads(error)["errorType"])
     assert 1 == done.stderr.count("AWS has announced streaming for Python, not shipped it")
 
 
@@ -162,3 +164,93 @@ def test_a_reader_of_a_stream_that_goes_ends_nothing(tmp_path):
         log = invoked.stderr.read()
 
     assert (0, True) == (invoked.returncode, "REPORT RequestId" in log)
+
+
+REMOTE = """
+import os, time
+
+def streams(event, context):
+    print("it runs")
+    yield b"first"
+    while not os.path.exists(event["gate"]):
+        time.sleep(0.002)
+    yield b"x" * event["bytes"]
+    if event["fails"]:
+        raise LookupError("not in stock")
+
+def whole(event, context):
+    return 1 / event
+"""
+
+
+@pytest.fixture
+async def remote(tmp_path):
+    """An engine that runs, and what starts `engine invoke` of a function of it."""
+    (tmp_path / "app.py").write_text(REMOTE)
+    keys = {"code": str(tmp_path), "executor": "thread", "timeout_s": 60}
+    functions = [
+        Function("streams", handler="app.streams", streaming="generator", **keys),
+        Function("whole", handler="app.whole", **keys),
+    ]
+    async with Engine(functions, aws="127.0.0.1:0") as engine:
+
+        async def start(function, event):
+            words = ["invoke", function, "--url", engine.addresses.aws, "--event", json.dumps(event)]
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "engine", *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
+
+        yield start
+
+
+@pytest.mark.real_time
+async def test_a_running_engine_gives_a_stream_as_it_comes(remote, tmp_path):
+    """More than a whole response may have; what came before an error is printed, and nothing is added."""
+    gate = tmp_path / "gate"
+    invoked = await remote("streams", {"gate": str(gate), "bytes": 7_000_000, "fails": 1})
+    first = await invoked.stdout.readexactly(5)
+    gate.touch()
+    rest, log = await invoked.communicate()
+
+    assert (1, b"first", b"x" * 7_000_000) == (invoked.returncode, first, rest)
+    assert b"REPORT RequestId" in log
+    assert "LookupError" == json.loads(log.splitlines()[-1])["errorType"]
+
+
+@pytest.mark.real_time
+async def test_a_running_engine_gives_a_result_on_a_line(remote):
+    """An error too, where nothing has been streamed."""
+    invoked = await remote("whole", 0)
+    out, _ = await invoked.communicate()
+
+    assert (1, 1) == (invoked.returncode, out.count(b"\n"))
+    assert "ZeroDivisionError" == json.loads(out)["errorType"]
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["invoke", "app.streams", "--streaming", "--event", '{"gate": "app.py", "bytes": 1, "fails": 0}'],
+            "standard output",
+        ),
+        (["events", "sqs"], "standard output"),
+        (["rules"], "output"),  # more than Python keeps for the next try
+    ],
+)
+def test_output_that_finds_no_space_is_one_line(tmp_path, words, said):
+    """It is the result of the command."""
+    (tmp_path / "app.py").write_text(REMOTE)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "engine", *words],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert (1, False) == (done.returncode, "Traceback" in done.stderr)
+    assert f"error: {said}: No space left on device" == done.stderr.splitlines()[-1]

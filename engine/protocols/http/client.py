@@ -137,7 +137,7 @@ class HttpConnection(asyncio.Protocol):
         """
         if self._answer is not None:
             raise HttpClientError(f"a request to {self._server} is under way on this connection")
-        data = _rendered(method, target, list(headers), body, self._server)
+        data = rendered_request(method, target, list(headers), body, self._server)
         if not self.is_open:
             raise ConnectionClosed(f"the connection to {self._server} is closed")
         answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
@@ -245,7 +245,10 @@ class HttpConnection(asyncio.Protocol):
         self._transport.abort()
 
 
-def _rendered(method: str, target: str, headers: list[tuple[str, str]], body: bytes, server: str) -> bytes:
+def rendered_request(
+    method: str, target: str, headers: list[tuple[str, str]], body: bytes, server: str
+) -> bytes:
+    """A request as it is sent. ValueError for a method, target or header that would forge it."""
     if not method.isalpha() or not method.isascii():
         raise ValueError(f"{method!r} is not a method")
     if not target or not target.isascii() or not target.isprintable() or " " in target:

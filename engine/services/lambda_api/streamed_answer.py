@@ -7,11 +7,15 @@ Source: Lambda API reference, InvokeWithResponseStream. Not confirmed by a prima
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from engine.core.outcome import Outcome, Status
 from engine.protocols.http.message import Request, header_block
 from engine.protocols.http.streams import AnswerStream
 from engine.services.lambda_api import event_stream
+
+REMAPPED_CONTENT_TYPE: Final = "X-Amzn-Remapped-Content-Type"
+"""A header that an answer has if the function streams."""
 
 
 class StreamedAnswer:
@@ -29,7 +33,7 @@ class StreamedAnswer:
     def begin(self, content_type: str, drained: Callable[[], None], /) -> None:
         """Send the head."""
         self._has_begun = True
-        remapped = header_block([("X-Amzn-Remapped-Content-Type", content_type)])
+        remapped = header_block([(REMAPPED_CONTENT_TYPE, content_type)])
         self._stream = self._request.stream(200, self._head() + remapped, drained)
 
     def write(self, data: bytes, /) -> bool:

@@ -97,10 +97,22 @@ def test_frames_are_those_that_botocore_reads():
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 200))
 def test_frames_can_be_split_anywhere(pieces, size):
     data = b"".join(map(event_stream.chunk, pieces)) + event_stream.complete(None)
-    buffer = EventStreamBuffer()
-    got = []
+    buffer, reader = EventStreamBuffer(), event_stream.FrameReader()
+    got, read = [], []
     for at in range(0, len(data), size):
         buffer.add_data(data[at : at + size])
         got += [event.payload for event in buffer]
+        read += reader.feed(data[at : at + size])
 
     assert [*pieces, b"{}"] == got
+    assert [*(("PayloadChunk", piece) for piece in pieces), ("InvokeComplete", b"{}")] == read
+
+
+@pytest.mark.parametrize("at", [0, 9, 20, 108])
+def test_what_is_no_frame_is_not_read(at):
+    """Checksums tell."""
+    data = bytearray(event_stream.chunk(b"hello"))
+    data[at] ^= 1
+
+    with pytest.raises(ValueError, match="event stream"):
+        list(event_stream.FrameReader().feed(bytes(data)))

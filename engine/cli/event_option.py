@@ -33,7 +33,7 @@ def event_option(name: str, what: str, metavar: str = "FILE") -> Callable[[F], F
         "--event",
         name,
         metavar=metavar,
-        help=f"{what}: file, - (stdin), JSON, or or SOURCE[:FIELD=VALUE,...] of engine events; default: {{}}",
+        help=f"{what}: file, - (stdin), JSON, or SOURCE[:FIELD=VALUE,...] of engine events; default: {{}}",
     )
 
 

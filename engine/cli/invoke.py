@@ -38,7 +38,7 @@ from engine.runtime.ids import request_ids
 from engine.runtime.output import StandardOutput
 from engine.runtime.platform import new_event_loop
 from engine.runtime.virtual_time import VirtualTimeLoop, virtual_platform
-from engine.services.lambda_api.event_stream import COMPLETE, FrameReader
+from engine.services.lambda_api.event_stream import COMPLETE, EventStreamReader
 from engine.services.lambda_api.streamed_answer import REMAPPED_CONTENT_TYPE
 from engine.sources.samples.common import EPOCH_S
 
@@ -95,19 +95,19 @@ def invoke(
         complain(["--durable is for MODULE.FUNCTION: with --config, functions say it themselves"])
     body: bytes | None
     with StandardOutput() as output:
-        reader = _Reader(output)
+        printer = _Printer(output)
         if url is not None:
             if unused := [f"--{name}" for name, value in overrides.items() if value is not None]:
                 complain([f"{unused[0]} and --url exclude each other: a running engine has its own"])
-            failed, body = run(_remotely(url, function, payload, reader))
+            failed, body = run(_remotely(url, function, payload, printer))
         else:
-            failed, body = _here(function, payload, path, parameters, overrides, how, reader)
+            failed, body = _here(function, payload, path, parameters, overrides, how, printer)
     if body is not None:
         sys.stdout.buffer.write(body + b"\n")
-    if reader.error is not None:
-        sys.stderr.buffer.write(reader.error + b"\n")
-    if reader.problem is not None:
-        click.echo(f"error: standard output: {reader.problem}", err=True)
+    if printer.error is not None:
+        sys.stderr.buffer.write(printer.error + b"\n")
+    if printer.problem is not None:
+        click.echo(f"error: standard output: {printer.problem}", err=True)
         failed = True
     raise click.exceptions.Exit(_FAILED if failed else 0)
 
@@ -128,7 +128,7 @@ def _here(
     parameters: tuple[str, ...],
     overrides: Mapping[str, str | None],
     how: _How,
-    reader: _Reader,
+    printer: _Printer,
 ) -> tuple[bool, bytes | None]:
     targets = () if path else (function,)
     config = configured(path, targets, {"log_format": "text", **overrides}, parameters, how.changed)
@@ -142,10 +142,10 @@ def _here(
     is_durable = any(one.name == function and one.durable for one in config.functions)
 
     async def once() -> tuple[bool, bytes | None]:
-        async with _engine(config, how, reader.write_log) as engine:
+        async with _engine(config, how, printer.write_log) as engine:
             if is_durable:
-                return await _execute(engine, function, payload, how.answers, reader.write_log)
-            return await _stream(engine, function, payload, reader)
+                return await _execute(engine, function, payload, how.answers, printer.write_log)
+            return await _stream(engine, function, payload, printer)
 
     try:
         return run(once(), VirtualTimeLoop if how.virtual_time else new_event_loop)
@@ -154,7 +154,7 @@ def _here(
 
 
 async def _stream(
-    engine: Engine, function: str, payload: bytes, reader: _Reader
+    engine: Engine, function: str, payload: bytes, printer: _Printer
 ) -> tuple[bool, bytes | None]:
     """Print a response that streams as it comes, byte for byte.
 
@@ -166,16 +166,16 @@ async def _stream(
         if pieces.content_type is None:
             whole += piece
         else:
-            await reader.take(piece)
+            await printer.take(piece)
     outcome = pieces.outcome
     if pieces.content_type is None:
         return not outcome.ok, whole if outcome.ok else outcome.body
     if not outcome.ok:
-        reader.error = outcome.body
+        printer.error = outcome.body
     return not outcome.ok, None
 
 
-class _Reader:
+class _Printer:
     """Who reads what the function answers and logs.
 
     Attributes:
@@ -268,12 +268,12 @@ def _engine(config: Config, how: _How, write_log: Callable[[str], object]) -> En
     return Engine.with_listeners(alone, write_log=write_log)
 
 
-async def _remotely(url: str, function: str, payload: bytes, reader: _Reader) -> tuple[bool, bytes | None]:
+async def _remotely(url: str, function: str, payload: bytes, printer: _Printer) -> tuple[bool, bytes | None]:
     """As `_stream`, by InvokeWithResponseStream."""
     host, port = http_address(url)
     target = f"/2021-11-15/functions/{quote(function, safe='')}/response-streaming-invocations"
     headers = [("X-Amz-Log-Type", "Tail"), ("Content-Type", "application/json")]
-    whole, frames, end = b"", FrameReader(), None
+    whole, frames, end = b"", EventStreamReader(), None
     try:
         answer = await AnswerInPieces.ask(host, port, "POST", target, headers, payload)
         if answer.status != 200:
@@ -285,7 +285,7 @@ async def _remotely(url: str, function: str, payload: bytes, reader: _Reader) ->
                 if kind == COMPLETE:
                     end = orjson.loads(data)
                 elif has_begun:
-                    await reader.take(data)
+                    await printer.take(data)
                 else:
                     whole += data
     except (OSError, ValueError) as error:
@@ -293,9 +293,9 @@ async def _remotely(url: str, function: str, payload: bytes, reader: _Reader) ->
     answer.close()
     if end is None:
         complain([f"{url}: the answer ended before the response was complete"])
-    reader.write_log(base64.b64decode(end.get("LogResult", "")).decode(errors="replace"))
+    printer.write_log(base64.b64decode(end.get("LogResult", "")).decode(errors="replace"))
     failure = end["ErrorDetails"].encode() if "ErrorCode" in end else None
     if not has_begun:
         return failure is not None, whole if failure is None else failure
-    reader.error = failure
+    printer.error = failure
     return failure is not None, None

@@ -24,6 +24,7 @@ from engine.load.running.engine_process import (
     status_at,
 )
 from engine.runtime.platform import Platform
+from engine.sources.http.routes import Entry, RouteTable
 from engine.sources.http.settings import ANY, DEFAULT_PATH, METHODS, HttpEvent
 
 _SERVE_KEYS: Final = ("executor", "python", "memory_mb", "timeout_s", "keep_alive_s", "concurrency_limit")
@@ -141,20 +142,30 @@ def _driven(config: Config, function: Function, options: Mapping[str, Any]) -> D
     if not options["by_http"]:
         return DrivenFunction(function.name)
     method, target = options["method"], options["target"]
+    events = [
+        one.settings
+        for one in config.bindings.get("http", ())
+        if one.function.name == function.name and isinstance(one.settings, HttpEvent)
+    ]
     if target is None:
-        events = [
-            one.settings
-            for one in config.bindings.get("http", ())
-            if one.function.name == function.name and isinstance(one.settings, HttpEvent)
-        ]
         if not events:
             complain([f"{function.name} has no HTTP event: --via invoke needs none"])
         event = next((one for one in events if "{" not in one.path), events[0])
         if "{" in event.path:
             complain([f"{function.name} has the route {event.path}: --path says what is asked for"])
-        target = "/" if event.path in (DEFAULT_PATH, "/*") else event.path
+        target = "/" if event.path == DEFAULT_PATH else event.path
         method = method or (None if event.method == ANY else event.method)
-    return DrivenFunction(function.name, (method or "POST").upper(), target, dict(options["headers"]))
+    method = (method or _method_at(events, target)).upper()
+    return DrivenFunction(function.name, method, target, dict(options["headers"]))
+
+
+def _method_at(events: Sequence[HttpEvent], target: str) -> str:
+    """A method that the function's route at this path and query takes: POST if it may be."""
+    routes = [one for one in events if one.path != DEFAULT_PATH]
+    table = RouteTable([Entry(one.method, one.path, "", one) for one in routes])
+    path = target.partition("?")[0]
+    methods = ("POST", *(one.method for one in routes))
+    return next((method for method in methods if table.find(method, path) is not None), "POST")
 
 
 def _at_url(names: Sequence[str], options: Mapping[str, Any]) -> LoadTarget:

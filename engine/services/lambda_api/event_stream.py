@@ -59,7 +59,7 @@ def frame(event_type: str, content_type: str, payload: bytes) -> bytes:
     return message + struct.pack(">I", crc32(message))
 
 
-class FrameReader:
+class EventStreamReader:
     """Reads frames from an answer that comes in pieces of any size."""
 
     def __init__(self) -> None:

@@ -97,7 +97,7 @@ def test_frames_are_those_that_botocore_reads():
 @given(st.lists(st.binary(max_size=300), max_size=5), st.integers(1, 200))
 def test_frames_can_be_split_anywhere(pieces, size):
     data = b"".join(map(event_stream.chunk, pieces)) + event_stream.complete(None)
-    buffer, reader = EventStreamBuffer(), event_stream.FrameReader()
+    buffer, reader = EventStreamBuffer(), event_stream.EventStreamReader()
     got, read = [], []
     for at in range(0, len(data), size):
         buffer.add_data(data[at : at + size])
@@ -115,4 +115,4 @@ def test_what_is_no_frame_is_not_read(at):
     data[at] ^= 1
 
     with pytest.raises(ValueError, match="event stream"):
-        list(event_stream.FrameReader().feed(bytes(data)))
+        list(event_stream.EventStreamReader().feed(bytes(data)))

@@ -306,8 +306,13 @@ def test_an_http_endpoint_confirms_by_the_link_and_gets_messages_from_then_on(sn
         headers["x-amz-sns-message-type"],
         headers["x-amz-sns-topic-arn"],
     )
-    with pytest.raises(ClientError, match="Invalid parameter: Token"):
-        sns.confirm_subscription(TopicArn=arn, Token="0" * 256)
+    for topic, token, text in (
+        (arn, "0" * 256, "Invalid parameter: Token"),
+        (f"{arn}-other", "0" * 256, "Invalid parameter: Token"),
+        (arn, "randomtoken", "Invalid token"),
+    ):
+        with pytest.raises(ClientError, match=text):
+            sns.confirm_subscription(TopicArn=topic, Token=token)
     with urllib.request.urlopen(asked["SubscribeURL"]) as confirmed:
         assert b"<SubscriptionArn>arn:aws:sns:" in confirmed.read()
     [listed] = sns.list_subscriptions_by_topic(TopicArn=arn)["Subscriptions"]
@@ -319,7 +324,12 @@ def test_an_http_endpoint_confirms_by_the_link_and_gets_messages_from_then_on(sn
         json.loads(body)["Message"],
     )
     sns.unsubscribe(SubscriptionArn=listed["SubscriptionArn"])
-    assert "UnsubscribeConfirmation" == endpoint.next()[0]["x-amz-sns-message-type"]
+    headers, body = endpoint.next()
+    assert "UnsubscribeConfirmation" == headers["x-amz-sns-message-type"]
+    with urllib.request.urlopen(json.loads(body)["SubscribeURL"]) as restored:
+        assert listed["SubscriptionArn"].encode() in restored.read()
+    sns.publish(TopicArn=arn, Message="again")
+    assert "again" == json.loads(endpoint.next()[1])["Message"]
 
 
 @pytest.mark.parametrize("endpoint", [(200, 404)], indirect=True)
@@ -400,23 +410,21 @@ def test_a_rule_of_an_event_bus_publishes_what_its_target_gets(sns, sqs, served)
 # ---------------------------------------------------------------- answers
 
 
-def test_a_batch_is_answered_message_by_message(sns, sqs):
-    """What is wrong with one of them does not stop the others."""
+def test_a_batch_is_answered_message_by_message_or_refused(sns, sqs):
+    """If one of them is wrong, none is delivered."""
     arn = sns.create_topic(Name="batched")["TopicArn"]
     url, _ = queue_of(sns, sqs, arn, "batched", RawMessageDelivery="true")
-    entries = [{"Id": "1", "Message": "a"}, {"Id": "2", "Message": "b", "MessageStructure": "json"}]
+    entries = [{"Id": "1", "Message": "a"}, {"Id": "2", "Message": "b"}]
     answer = sns.publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)
 
-    assert ["1"] == [one["Id"] for one in answer["Successful"]]
-    assert [("2", "InvalidParameter", True)] == [
-        (one["Id"], one["Code"], one["SenderFault"]) for one in answer["Failed"]
-    ]
-    assert ["a"] == [message["Body"] for message in received(sqs, url)]
+    assert (["1", "2"], []) == ([one["Id"] for one in answer["Successful"]], answer["Failed"])
+    assert ["a", "b"] == [message["Body"] for message in received(sqs, url)]
     for wrong, code in (
         ([], "EmptyBatchRequest"),
         (entries[:1] * 2, "BatchEntryIdsNotDistinct"),
         ([{"Id": str(n), "Message": "m"} for n in range(11)], "TooManyEntriesInBatchRequest"),
         ([{"Id": "a b", "Message": "m"}], "InvalidBatchEntryId"),
+        ([entries[0], {"Id": "2", "Message": "b", "MessageStructure": "json"}], "InvalidParameter"),
         ([{"Id": str(n), "Message": "m" * 200_000} for n in range(2)], "BatchRequestTooLong"),
     ):
         with pytest.raises(ClientError) as caught:

@@ -89,6 +89,7 @@ def test_resources_are_topics_and_subscriptions(template):
     config = template(
         resources=(
             "  Q: {Type: AWS::SQS::Queue, Properties: {FifoQueue: true}}\n"
+            "  D: {Type: AWS::SQS::Queue}\n"
             "  O:\n    Type: AWS::SNS::Topic\n    Properties:\n"
             "      FifoTopic: true\n      ContentBasedDeduplication: true\n"
             "      FifoThroughputScope: MessageGroup\n      Tags: [{Key: a, Value: b}]\n"
@@ -97,7 +98,7 @@ def test_resources_are_topics_and_subscriptions(template):
             "      TopicArn: !Ref T\n      Protocol: https\n      Endpoint: https://x.example/a\n"
             "  L:\n    Type: AWS::SNS::Subscription\n    Properties:\n"
             "      TopicArn: !Ref T\n      Protocol: lambda\n      Endpoint: !GetAtt G.Arn\n"
-            "      RedrivePolicy: {deadLetterTargetArn: !GetAtt Q.Arn}\n"
+            "      RedrivePolicy: {deadLetterTargetArn: !GetAtt D.Arn}\n"
             "  P: {Type: AWS::SNS::TopicPolicy}\n"
         )
     )
@@ -111,7 +112,7 @@ def test_resources_are_topics_and_subscriptions(template):
         topics["O.fifo"].subscriptions[0].queue,
     )
     assert ["https://x.example/a"] == [one.url for one in topics["T"].subscriptions]
-    assert ("T", "Q.fifo") == (
+    assert ("T", "D") == (
         settings(config, "sns")["G"].topic,
         settings(config, "sns")["G"].dead_letter_queue,
     )

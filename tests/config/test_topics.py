@@ -31,6 +31,15 @@ SUBSCRIPTION = "[[topics.t.subscriptions]]\n"
             "[topics.'t.fifo']\n[[topics.'t.fifo'.subscriptions]]\nurl = 'http://x.example'",
             "a FIFO topic delivers to queues only",
         ),
+        (
+            "[topics.t]\n" + SUBSCRIPTION + 'queue = "q"\ndead_letter_queue = "d.fifo"',
+            "topics.t.subscriptions[0].dead_letter_queue: must not be a FIFO queue",
+        ),
+        (
+            "[topics.'t.fifo']\n[[topics.'t.fifo'.subscriptions]]\nqueue = 'q.fifo'\ndead_letter_queue = 'd'",
+            "subscriptions[0].dead_letter_queue: must be a FIFO queue",
+        ),
+        (EVENT + 'topic = "t"\ndead_letter_queue = "d.fifo"', "dead_letter_queue: must not be a FIFO queue"),
         (EVENT, "functions.f.events[0].topic: is required"),
         (EVENT + 'topic = "t.fifo"', "a FIFO topic cannot invoke a function"),
         (EVENT + 'topic = "a b"', "the name of a topic has up to 256 letters"),

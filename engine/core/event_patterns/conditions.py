@@ -110,6 +110,8 @@ def _matches_none(argument: dict[str, Any], allowed: Allowed, path: Path) -> Con
     if name not in allowed.excluded:
         raise PatternError(f"Unsupported anything-but pattern: {name}", inside)
     if not isinstance(inner, list | str | int | float) or isinstance(inner, bool):
+        if name == allowed.affixes:
+            raise PatternError(f"{name} match pattern must be a string", inside)
         raise _no_exclusion(inside)
     given = inner if isinstance(inner, list) else [inner]
     if not given:
@@ -119,7 +121,7 @@ def _matches_none(argument: dict[str, Any], allowed: Allowed, path: Path) -> Con
         at = (*inside, index) if isinstance(inner, list) else inside
         affix = name in ("prefix", "suffix")
         if not isinstance(value, str):
-            word = "prefix/suffix" if affix else name
+            word = allowed.affixes if affix else name
             raise PatternError(f"{word} match pattern must be a string", at)
         if affix and not value and not allowed.empty_excluded:
             raise PatternError("Null prefix/suffix not allowed", at, Mark.ENDED)

@@ -15,6 +15,7 @@ class Allowed(NamedTuple):
         folded: `prefix` and `suffix` may ignore case.
         mixed: What `anything-but` excludes may be of any type, and of several.
         empty_excluded: `anything-but` may exclude an empty prefix or suffix.
+        affixes: What errors call a prefix or suffix that `anything-but` excludes.
         fewest_ways: Objects that `$or` has at least.
     """
 
@@ -23,6 +24,7 @@ class Allowed(NamedTuple):
     folded: bool
     mixed: bool
     empty_excluded: bool
+    affixes: str
     fewest_ways: int
 
 
@@ -47,6 +49,7 @@ class Dialect(enum.Enum):
         folded=True,
         mixed=True,
         empty_excluded=True,
+        affixes="prefix/suffix",
         fewest_ways=1,
     )
     EVENTBRIDGE = Allowed(
@@ -55,6 +58,7 @@ class Dialect(enum.Enum):
         folded=True,
         mixed=False,
         empty_excluded=False,
+        affixes="prefix/suffix",
         fewest_ways=2,
     )
     SNS = Allowed(
@@ -63,5 +67,6 @@ class Dialect(enum.Enum):
         folded=False,
         mixed=True,
         empty_excluded=False,
+        affixes="prefix",
         fewest_ways=1,
     )

@@ -16,6 +16,7 @@ from engine.core.fast_json import JSONDecodeError, loads
 
 MAX_KEYS: Final = 5
 MAX_COMBINATIONS: Final = 150
+NESTED: Final = "Filter policy scope MessageAttributes does not support nested filter policy"
 _OR: Final = "$or"
 _ALLOWED: Final = Dialect.SNS.value
 
@@ -43,9 +44,9 @@ class FilterPolicy:
     def __init__(self, text: str, scope: PolicyScope) -> None:
         self.text, self.scope = text, scope
         document = parsed(text)
-        if scope is PolicyScope.ATTRIBUTES and _nests(document):
-            raise PatternError("Filter policy scope MessageAttributes does not support nested filter policy")
         self._test = compile_object(document, _ALLOWED, ()) if document else _everything
+        if scope is PolicyScope.ATTRIBUTES and _nests(document):
+            raise PatternError(NESTED)
         if len(_keys(document)) > MAX_KEYS:
             raise PatternError(f"Filter policy can not have more than {MAX_KEYS} keys")
         if _combinations(document, 1) > MAX_COMBINATIONS:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.core.event_patterns.errors import PatternError
+from engine.core.event_patterns.sns_policy import NESTED
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.router import UNSERVED
 from engine.protocols.aws.service_model import service_model
@@ -52,4 +53,5 @@ def unserved(what: str) -> ServiceError:
 
 def bad_policy(error: PatternError, policy: str, prefix: str) -> ServiceError:
     """A filter policy that is none; `prefix` depends on the operation."""
-    return invalid(f"{prefix}FilterPolicy: {error.located(policy)}")
+    name = "" if error.reason == NESTED else "FilterPolicy: "
+    return invalid(f"{prefix}{name}{error.located(policy)}")

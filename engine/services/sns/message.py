@@ -19,7 +19,8 @@ from engine.protocols.aws.json_values import as_bytes
 from engine.services.sns.errors import invalid, invalid_value, no_topic
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}", re.ASCII)
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}", re.ASCII)
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]", re.ASCII)
+_MAX_NAME: Final = 256
 _SUBJECT: Final = re.compile(r"[^\x00-\x1f\x7f]{1,100}")
 _KINDS: Final = ("Binary", "Number", "String")
 _NO_DEFAULT: Final = "Message Structure - No default entry in JSON message body"
@@ -125,11 +126,12 @@ def read_message(
 
 def topic_arn_of(params: Mapping[str, Any]) -> str:
     """The topic that a message is for. Raises ServiceError if there is none, or it is for something else."""
-    arn = params.get("TopicArn") or params.get("TargetArn")
-    if not arn:
-        raise invalid("TopicArn or TargetArn Reason: no value for required parameter")
-    check_arn(arn, "TopicArn" if params.get("TopicArn") else "TargetArn")
-    return str(arn)
+    for name in ("TopicArn", "TargetArn"):
+        arn = params.get(name)
+        if arn is not None:
+            check_arn(arn, name)
+            return str(arn)
+    raise invalid("TopicArn or TargetArn Reason: no value for required parameter")
 
 
 def check_arn(arn: str, name: str) -> None:
@@ -190,13 +192,31 @@ def _attributes(given: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Messa
     found: dict[str, MessageAttribute] = {}
     size = 0
     for name, value in given.items():
-        if _NAME.fullmatch(name) is None or name.startswith(".") or name.endswith(".") or ".." in name:
-            raise invalid_value(f"The message attribute name '{name[:256]}' is invalid.")
+        _check_name(name)
         attribute = found[name] = _attribute(name, value)
         content = attribute.value
         raw = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
         size += len(name) + len(attribute.data_type) + len(raw)
     return found, size
+
+
+def _check_name(name: str) -> None:
+    """Raises ServiceError for a name that no attribute may have. Source: recorded, but for the empty name."""
+    if not name:
+        raise invalid_value("The message attribute name '' is invalid.")
+    if len(name.encode("utf-8", "replace")) > _MAX_NAME:
+        raise invalid_value("Length of message attribute name must be less than 256 bytes.")
+    for place, is_there in (("starting", name[0] == "."), ("ending", name[-1] == ".")):
+        if is_there:
+            raise invalid_value(f"Invalid message attribute name {place} with character '.' was found.")
+    wrong = _NOT_IN_NAMES.search(name)
+    if wrong is not None:
+        raise invalid_value(
+            f"Invalid non-alphanumeric character '#x{ord(wrong[0]):X}' was found in the message attribute "
+            "name. Can only include alphanumeric characters, hyphens, underscores, or dots."
+        )
+    if ".." in name:
+        raise invalid_value("Message attribute name can not have successive '.' character.")
 
 
 def _attribute(name: str, given: Mapping[str, Any]) -> MessageAttribute:
@@ -209,8 +229,13 @@ def _attribute(name: str, given: Mapping[str, Any]) -> MessageAttribute:
             f"The message attribute '{name}' has an invalid message attribute type, the set of supported "
             "type prefixes is Binary, Number, and String."
         )
-    value = given.get("BinaryValue" if kind == "Binary" else "StringValue")
+    field, other = ("Binary", "String") if kind == "Binary" else ("String", "Binary")
+    value = given.get(f"{field}Value")
     if not value:
+        if given.get(f"{other}Value"):
+            raise invalid_value(
+                f"The message attribute '{name}' with type '{data_type}' must use field '{field}'."
+            )
         raise invalid_value(
             f"The message attribute '{name}' must contain non-empty message attribute value for message "
             f"attribute type '{data_type}'."

@@ -18,9 +18,8 @@ from engine.services.deliveries.delivery import Delivery, GivenUp
 from engine.services.deliveries.retry_law import SNS_LAW
 from engine.services.sns.envelopes import Envelopes
 from engine.services.sns.message import PublishedMessage
-from engine.services.sns.retry_policies import subscription_law
+from engine.services.sns.retry_policies import DEFAULT_CONTENT_TYPE, http_rules
 from engine.services.sns.topic import Accepted, Subscription, Topic
-from engine.services.sns.topic_attributes import effective_delivery_policy
 
 MAX_RAW_ATTRIBUTES: Final = 10
 """More of them than a queue takes: the delivery fails, and is not tried again."""
@@ -67,8 +66,7 @@ class Publisher:
 
     def tell_end(self, subscription: Subscription, token: str) -> None:
         """Tell an HTTP endpoint that its subscription has ended; `token` restores it."""
-        if subscription.protocol in ("http", "https") and subscription.token is None:
-            self._ask(subscription, token, ends=True)
+        self._ask(subscription, token, ends=True)
 
     def _ask(self, subscription: Subscription, token: str, *, ends: bool) -> None:
         message_id = self._new_id()
@@ -116,16 +114,17 @@ class Publisher:
         letter: Callable[[GivenUp], DestinationRecord] | None,
     ) -> HttpDelivery:
         attributes = subscription.attributes
-        topic_policy = effective_delivery_policy(subscription.topic.attributes)
+        rules = http_rules(attributes.delivery_policy, subscription.topic.attributes)
+        content_type = rules.content_type if letter is not None else DEFAULT_CONTENT_TYPE
         return HttpDelivery(
             service="sns",
             kind="http",
             target=subscription.endpoint,
             record=record,
-            law=subscription_law(attributes.delivery_policy, topic_policy),
+            law=rules.law,
             dead_letter_queue=attributes.dead_letter_queue if letter is not None else None,
             dead_letter=letter or (lambda _: record),
-            headers=headers,
+            headers={"Content-Type": content_type, **headers},
         )
 
     def _enveloped(
@@ -182,7 +181,6 @@ def _refusal(subscription: Subscription, record: DestinationRecord) -> DeliveryE
 
 def _headers(subscription: Subscription, kind: str, message_id: str) -> dict[str, str]:
     headers = {
-        "Content-Type": "text/plain; charset=UTF-8",
         "User-Agent": "Amazon Simple Notification Service Agent",
         "x-amz-sns-message-type": kind,
         "x-amz-sns-message-id": message_id,

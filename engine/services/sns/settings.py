@@ -78,12 +78,28 @@ class SubscriptionSettings(SettingsTable):
             found["RedrivePolicy"] = orjson.dumps(policy).decode()
         return found
 
+    def wrong_dead_letter_queue(self, *, fifo: bool) -> str | None:
+        """Why it takes no dead letters of a topic that is FIFO or not, or None."""
+        queue = self.dead_letter_queue
+        if queue is None or queue.endswith(FIFO_SUFFIX) is fifo:
+            return None
+        if fifo:
+            return "must be a FIFO queue, as its topic is FIFO (AWS)"
+        return "must not be a FIFO queue: the messages of a standard topic have no group (AWS)"
+
 
 class SnsEvent(SubscriptionSettings):
     """A topic that invokes a function. `topic` is its name or ARN; it is made if it is not there."""
 
     type: Literal["sns"] = "sns"
     topic: Annotated[str, Check(_topic_of_functions)]
+
+    def check_keys_together(self) -> None:
+        """A policy that is one, and a queue that takes dead letters of a standard topic."""
+        super().check_keys_together()
+        problem = self.wrong_dead_letter_queue(fifo=False)
+        if problem is not None:
+            raise ValueError(f"dead_letter_queue: {problem}")
 
 
 class TopicSubscription(SubscriptionSettings):
@@ -166,6 +182,9 @@ def topic_problems(tables: Mapping[str, TopicSettings]) -> Iterator[tuple[tuple[
             if (one.queue or one.url) in known:
                 yield place, "is there already: an endpoint subscribes to a topic once (AWS)"
             known.add(one.queue or one.url)
+            problem = one.wrong_dead_letter_queue(fifo=fifo)
+            if problem is not None:
+                yield (*place, "dead_letter_queue"), problem
             if one.url is not None and fifo:
                 yield (*place, "url"), "a FIFO topic delivers to queues only (AWS)"
             elif one.queue is not None and one.queue.endswith(FIFO_SUFFIX) and not fifo:

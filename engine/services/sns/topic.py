@@ -20,6 +20,7 @@ Protocol = Literal["lambda", "sqs", "http", "https"]
 
 _FIRST_SEQUENCE_NUMBER: Final = 10_000_000_000_000_000_000
 _SEQUENCE_STEP: Final = 1_000
+_MAX_RESTORABLE: Final = 100
 
 
 class Accepted(NamedTuple):
@@ -63,6 +64,7 @@ class Topic:
         tags: Free labels.
         subscriptions: By ARN, in the order in which they came.
         deleted: How many subscriptions were ended.
+        restorable: Subscriptions that ended, by the token that restores each; the last 100 of them.
         used_tokens: Tokens that confirmed a subscription, to its ARN.
     """
 
@@ -74,6 +76,7 @@ class Topic:
     tags: dict[str, str] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     deleted: int = 0
+    restorable: dict[str, Subscription] = field(default_factory=dict)
     used_tokens: dict[str, str] = field(default_factory=dict)
     _count: int = 0
     _known: Window[Accepted] = field(default_factory=Window)
@@ -91,6 +94,12 @@ class Topic:
     def confirmed(self) -> Iterator[Subscription]:
         """The subscriptions that messages go to."""
         return (one for one in tuple(self.subscriptions.values()) if one.token is None)
+
+    def keep_restorable(self, token: str, subscription: Subscription) -> None:
+        """Keep a subscription that ended, for who shows that token."""
+        self.restorable[token] = subscription
+        if len(self.restorable) > _MAX_RESTORABLE:
+            del self.restorable[next(iter(self.restorable))]
 
     def accept(self, message: PublishedMessage, now_s: float) -> tuple[Accepted, bool]:
         """Number a message, and tell whether it is new: a duplicate within five minutes is not delivered."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, cast, get_args
 
 from engine.core.destinations import target_of
@@ -39,6 +39,10 @@ _DEFAULTS: Final[Mapping[str, str]] = {
     "TracingConfig": "PassThrough",
 }
 """What an attribute is that was not given, where that makes a difference to who makes the topic again."""
+_DEFAULTS_OF_SUBSCRIPTIONS: Final[Mapping[str, str]] = {
+    "FilterPolicyScope": "MessageAttributes",
+    "RawMessageDelivery": "false",
+}
 
 
 class Topics:
@@ -119,7 +123,7 @@ class Topics:
         read = read_attributes(attributes, protocol, ON_SUBSCRIBE, fifo=topic.fifo)
         for one in topic.subscriptions.values():
             if (one.protocol, one.endpoint) == (protocol, endpoint):
-                if attributes and one.attributes.shown != read.shown:
+                if any(_differs(name, one.attributes.shown, read.shown) for name in attributes):
                     raise invalid("Attributes Reason: Subscription already exists with different attributes")
                 return one, False
         subscription = Subscription(
@@ -141,11 +145,36 @@ class Topics:
             found.topic.deleted += 1
         return found
 
+    def restore(self, subscription: Subscription) -> Subscription:
+        """Have an ended subscription again, as it was; or the one that its endpoint has by now."""
+        topic = subscription.topic
+        for one in topic.subscriptions.values():
+            if (one.protocol, one.endpoint) == (subscription.protocol, subscription.endpoint):
+                return one
+        topic.subscriptions[subscription.arn] = self.subscriptions[subscription.arn] = subscription
+        topic.deleted -= 1
+        return subscription
+
     @staticmethod
     def _shown(topic: Topic, name: str) -> str | None:
         if name == "Policy":
             return topic.policy
         return topic.attributes.get(name, _DEFAULTS.get(name))
+
+
+def _differs(name: str, known: Mapping[str, str], given: Mapping[str, str]) -> bool:
+    """Whether that attribute of a subscription is another one; without a value it is the default."""
+    default = _DEFAULTS_OF_SUBSCRIPTIONS.get(name, "")
+    return known.get(name, default) != given.get(name, default)
+
+
+def tags_of(given: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The tags of a request, by key. Raises ServiceError if a key is there twice."""
+    pairs = [(tag["Key"], tag["Value"]) for tag in given]
+    tags = dict(pairs)
+    if len(tags) != len(pairs):
+        raise invalid("Duplicated keys are not allowed.")
+    return tags
 
 
 def check_tags(tags: Mapping[str, str]) -> None:

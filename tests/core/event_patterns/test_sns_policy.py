@@ -57,6 +57,8 @@ def test_a_body_matches_if_it_is_an_object_that_does(policy, good, bad):
         ("{", "failed to parse JSON."),
         ('{"a":[{"suffix":1}]}', "suffix match pattern must be a string"),
         ('{"a":[{"anything-but":{"suffix":"x"}}]}', "Unsupported anything-but pattern: suffix"),
+        ('{"a":[{"anything-but":{"prefix":false}}]}', "prefix match pattern must be a string"),
+        ('{"a":{"b":"x"}}', '"b" must be an object or an array'),
         ('{"a":[{"wildcard":"*"}]}', "Unrecognized match type wildcard"),
         ('{"a":[{"numeric":[">",1,">",2]}]}', "Bad numeric range operator: >"),
         ('{"a":[{"cidr":1}]}', "prefix match pattern must be a string"),

@@ -29,6 +29,13 @@ from tests.services.sns.conftest import QUEUE, TOPIC
         ("sqs", QUEUE, {"FilterPolicy": "{"}, "FilterPolicy: failed to parse JSON."),
         ("sqs", QUEUE, {"DeliveryPolicy": "[]"}, "DeliveryPolicy: failed to parse JSON."),
         ("sqs", QUEUE, {"DeliveryPolicy": '{"healthyRetryPolicy":1}'}, "healthyRetryPolicy"),
+        ("sqs", QUEUE, {"DeliveryPolicy": '{"requestPolicy":1}'}, "headerContentType"),
+        (
+            "sqs",
+            QUEUE,
+            {"DeliveryPolicy": '{"requestPolicy":{"headerContentType":"text/plain\\r\\na: b"}}'},
+            "headerContentType",
+        ),
         ("sqs", QUEUE, {"DeliveryPolicy": '{"healthyRetryPolicy":{"numRetries":101}}'}, "between 0 and 100"),
         (
             "lambda",
@@ -48,6 +55,55 @@ async def test_what_cannot_subscribe_is_refused(site, protocol, endpoint, attrib
     assert "InvalidParameterException" == answer[0]
     assert message in answer[1]
     assert {"Subscriptions": []} == site.ask("ListSubscriptions")
+
+
+async def test_a_subscription_that_is_made_again_is_the_same_unless_an_attribute_says_otherwise(site):
+    """What is not said does not differ, and a default is what was not said at first."""
+    site.topic()
+    policy = '{"a":["b"]}'
+    arn = site.subscribe(RawMessageDelivery="true", FilterPolicy=policy)
+
+    assert [arn] * 5 == [
+        site.subscribe(),
+        site.subscribe(RawMessageDelivery="true"),
+        site.subscribe(FilterPolicy=policy, FilterPolicyScope="MessageAttributes"),
+        site.subscribe(RedrivePolicy=""),
+        site.subscribe(RawMessageDelivery="true", FilterPolicy=policy),
+    ]
+    for other in (
+        {"RawMessageDelivery": "false"},
+        {"FilterPolicy": "{}"},
+        {"RawMessageDelivery": "true", "FilterPolicyScope": "MessageBody"},
+    ):
+        answer = site.ask("Subscribe", TopicArn=TOPIC, Protocol="sqs", Endpoint=QUEUE, Attributes=other)
+        assert "Attributes Reason: Subscription already exists with different attributes" in answer[1]
+
+
+async def test_a_nested_policy_on_attributes_is_refused_in_words_of_its_own(site):
+    """The attribute is not named, as recorded of SetSubscriptionAttributes."""
+    site.topic()
+    answer = site.ask(
+        "SetSubscriptionAttributes",
+        SubscriptionArn=site.subscribe(),
+        AttributeName="FilterPolicy",
+        AttributeValue='{"a":{"b":["c"]}}',
+    )
+
+    assert (
+        "Invalid parameter: Filter policy scope MessageAttributes does not support nested filter policy"
+        == answer[1]
+    )
+
+
+async def test_the_keys_of_tags_are_distinct(site):
+    """Also of those that a topic is made with."""
+    site.topic()
+    twice = [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]
+
+    expected = ("InvalidParameterException", "Invalid parameter: Duplicated keys are not allowed.")
+    assert expected == site.ask("TagResource", ResourceArn=TOPIC, Tags=twice)
+    assert expected == site.ask("CreateTopic", Name="other", Tags=twice)
+    assert {"Tags": []} == site.ask("ListTagsForResource", ResourceArn=TOPIC)
 
 
 async def test_what_needs_more_than_the_engine_has_is_refused_by_name(site):

@@ -188,6 +188,105 @@ async def test_what_a_topic_says_of_retries_holds_for_its_subscriptions(site):
     assert 1 == json.loads(shown["EffectiveDeliveryPolicy"])["healthyRetryPolicy"]["numRetries"]
 
 
+@pytest.mark.parametrize(
+    ("of_topic", "own", "no_overrides", "expected"),
+    [
+        (None, None, False, "text/plain; charset=UTF-8"),
+        ("application/json", None, False, "application/json"),
+        ("application/json", "text/xml; charset=UTF-8", False, "text/xml; charset=UTF-8"),
+        ("application/json", "text/xml", True, "application/json"),
+        ("image/png", None, False, "text/plain; charset=UTF-8"),
+    ],
+)
+async def test_notifications_have_the_content_type_of_the_delivery_policy(
+    site, of_topic, own, no_overrides, expected
+):
+    """The request to confirm has the default. A topic may forbid its subscriptions to say otherwise."""
+    http = {"defaultRequestPolicy": {"headerContentType": of_topic}} if of_topic else {}
+    http["disableSubscriptionOverrides"] = no_overrides
+    site.topic(DeliveryPolicy=json.dumps({"http": http}))
+    policy = {"requestPolicy": {"headerContentType": own}}
+    site.subscribe("http://x.example/a", "http", **({"DeliveryPolicy": json.dumps(policy)} if own else {}))
+    token = json.loads(site.posts[0][1].record.body)["Token"]
+    site.ask("ConfirmSubscription", TopicArn=TOPIC, Token=token)
+    site.publish()
+
+    assert ["text/plain; charset=UTF-8", expected] == [
+        delivery.headers["Content-Type"] for _, delivery in site.posts
+    ]
+
+
+async def test_what_a_subscription_was_is_restored_by_the_token_that_its_endpoint_got_last(site):
+    """With its ARN and attributes; an endpoint that has subscribed again meanwhile keeps that."""
+    site.topic()
+
+    def token():
+        return json.loads(site.posts[-1][1].record.body)["Token"]
+
+    def confirm(token):
+        return site.ask("ConfirmSubscription", TopicArn=TOPIC, Token=token)
+
+    arn = site.subscribe("http://x.example/a", "http", RawMessageDelivery="true")
+    confirm(token())
+    site.ask("Unsubscribe", SubscriptionArn=arn)
+    last = token()
+    answers = [confirm(last), confirm(last)]
+    site.publish("raw")
+
+    assert [{"SubscriptionArn": arn}] * 2 == answers
+    assert b"raw" == site.posts[-1][1].record.body
+    shown = site.ask("GetTopicAttributes", TopicArn=TOPIC)["Attributes"]
+    assert ("1", "0") == (shown["SubscriptionsConfirmed"], shown["SubscriptionsDeleted"])
+    site.ask("Unsubscribe", SubscriptionArn=arn)
+    last, other = token(), site.subscribe("http://x.example/a", "http")
+    assert {"SubscriptionArn": other} == confirm(last)
+    assert arn != other
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        (
+            "a^1",
+            {},
+            "Invalid non-alphanumeric character '#x5E' was found in the message attribute name. Can",
+        ),
+        (".a", {}, "Invalid message attribute name starting with character '.' was found."),
+        ("a.", {}, "Invalid message attribute name ending with character '.' was found."),
+        ("a..b", {}, "Message attribute name can not have successive '.' character."),
+        ("a" * 257, {}, "Length of message attribute name must be less than 256 bytes."),
+        ("a", {"DataType": "String", "BinaryValue": b"x"}, "with type 'String' must use field 'String'."),
+        ("a", {"DataType": "Number", "BinaryValue": b"x"}, "with type 'Number' must use field 'String'."),
+        ("a", {"DataType": "Binary", "StringValue": "x"}, "with type 'Binary' must use field 'Binary'."),
+    ],
+)
+async def test_a_wrong_attribute_is_refused_in_recorded_words(site, name, value, expected):
+    """Source: recorded answers."""
+    site.topic()
+    answer = site.publish(MessageAttributes={name: value or {"DataType": "String", "StringValue": "x"}})
+
+    assert "InvalidParameterValueException" == answer[0]
+    assert expected in answer[1]
+
+
+async def test_a_batch_of_which_one_is_wrong_is_refused(site):
+    """Nobody gets the others."""
+    site.topic()
+    site.subscribe()
+    wrong = {"MessageAttributes": {"a": {"DataType": "String", "StringValue": ""}}}
+    entries = [{"Id": "1", "Message": "m"}, {"Id": "2", "Message": "m", **wrong}]
+    answer = site.ask("PublishBatch", TopicArn=TOPIC, PublishBatchRequestEntries=entries)
+
+    assert "InvalidParameterValueException" == answer[0]
+    assert [] == site.bodies()
+
+
+async def test_an_empty_arn_of_a_topic_is_too_short(site):
+    """One that is not there is missing."""
+    assert "TopicArn Reason: An ARN must have at least 6 elements, not 1" in site.publish(topic="")[1]
+    assert "no value for required parameter" in site.ask("Publish", Message="m")[1]
+
+
 async def test_a_pending_subscription_is_asked_again_by_subscribing_again(site):
     """A token confirms once, and may be shown again."""
     site.topic()

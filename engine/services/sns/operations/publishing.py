@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from engine.protocols.aws.errors import ServiceError
 from engine.protocols.aws.operation import Document, operation
-from engine.protocols.aws.service_model import service_model
 from engine.services.sns.errors import invalid, sns_error, unserved
 from engine.services.sns.message import PublishedMessage, read_message, topic_arn_of
 from engine.services.sns.publisher import Publisher
@@ -51,25 +50,18 @@ class Publishing:
 
     @operation("PublishBatch", writes=True)
     def publish_batch(self, params: Params, trace: str | None) -> Document:
-        """Deliver up to 10 messages; those that are refused are told by their ids."""
+        """Deliver up to 10 messages: all of them, or none if one is refused."""
         topic = self._topics.topic(params["TopicArn"])
         entries = params["PublishBatchRequestEntries"]
         _check_entries(entries)
-        read: list[tuple[str, PublishedMessage]] = []
-        failed: list[Document] = []
-        total = 0
-        for entry in entries:
-            try:
-                message, size = self._read(topic, entry, trace)
-            except ServiceError as error:
-                failed.append(_failure(entry["Id"], error))
-            else:
-                total += size
-                read.append((entry["Id"], message))
-        if total > topic.max_message_bytes:
+        read = [self._read(topic, entry, trace) for entry in entries]
+        if sum(size for _, size in read) > topic.max_message_bytes:
             raise _batch_error("BatchRequestTooLong")
-        successful = [{"Id": entry_id, **self._accepted(topic, message)} for entry_id, message in read]
-        return {"Successful": successful, "Failed": failed}
+        successful = [
+            {"Id": entry["Id"], **self._accepted(topic, message)}
+            for entry, (message, _) in zip(entries, read, strict=True)
+        ]
+        return {"Successful": successful, "Failed": []}
 
     def _read(self, topic: Topic, params: Params, trace: str | None) -> tuple[PublishedMessage, int]:
         return read_message(
@@ -98,12 +90,3 @@ def _check_entries(entries: list[dict[str, Any]]) -> None:
 
 def _batch_error(code: str) -> ServiceError:
     return sns_error(f"{code}Exception", _TEXTS[code])
-
-
-def _failure(entry_id: str, error: ServiceError) -> Document:
-    return {
-        "Id": entry_id,
-        "Code": service_model("sns").query_code(error.code),
-        "Message": error.message,
-        "SenderFault": error.status < 500,
-    }

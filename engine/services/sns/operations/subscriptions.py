@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from hmac import compare_digest
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from engine.protocols.aws.operation import Document, operation
-from engine.services.sns.errors import invalid
+from engine.services.sns.errors import INVALID_PARAMETER, invalid, sns_error
+from engine.services.sns.message import check_arn
 from engine.services.sns.operations.pages import page_of
 from engine.services.sns.publisher import Publisher
 from engine.services.sns.retry_policies import effective_subscription_policy
@@ -19,6 +21,8 @@ from engine.services.sns.topic import Subscription
 from engine.services.sns.topics import Topics
 
 Params = Mapping[str, Any]
+_TOKEN: Final = re.compile(r"(?:[0-9a-f]{2})+", re.ASCII | re.IGNORECASE)
+"""What may be a token; how AWS tells is not on record."""
 
 
 class Subscriptions:
@@ -42,14 +46,23 @@ class Subscriptions:
 
     @operation("ConfirmSubscription", writes=True)
     def confirm(self, params: Params, _trace: str | None) -> Document:
-        """Confirm by the token that was sent to the endpoint. Again, it changes nothing."""
-        topic, token = self._topics.topic(params["TopicArn"]), params["Token"]
+        """Confirm by the token that was sent to the endpoint, or restore. Again, it changes nothing."""
+        arn, token = params["TopicArn"], params["Token"]
+        check_arn(arn, "TopicArn")
+        if _TOKEN.fullmatch(token) is None:
+            raise sns_error(INVALID_PARAMETER, "Invalid token")
+        topic = self._topics.by_arn.get(arn)
+        if topic is None:
+            raise invalid("Token")
         for one in topic.subscriptions.values():
             if one.token is not None and compare_digest(one.token.encode(), token.encode("utf-8", "replace")):
                 one.token = None
                 one.needs_login = params.get("AuthenticateOnUnsubscribe") == "true"
                 topic.used_tokens[token] = one.arn
                 return {"SubscriptionArn": one.arn}
+        ended = topic.restorable.pop(token, None)
+        if ended is not None:
+            topic.used_tokens[token] = self._topics.restore(ended).arn
         if topic.used_tokens.get(token) in topic.subscriptions:
             return {"SubscriptionArn": topic.used_tokens[token]}
         raise invalid("Token")
@@ -61,8 +74,10 @@ class Subscriptions:
         if len(arn.split(":")) < 6:
             self._topics.subscription(arn)
         ended = self._topics.unsubscribe(arn)
-        if ended is not None:
-            self._publisher.tell_end(ended, secrets.token_hex(128))
+        if ended is not None and ended.protocol in ("http", "https") and ended.token is None:
+            token = secrets.token_hex(128)
+            ended.topic.keep_restorable(token, ended)
+            self._publisher.tell_end(ended, token)
         return {}
 
     @operation("ListSubscriptions")

@@ -12,7 +12,7 @@ from engine.services.sns.errors import invalid
 from engine.services.sns.operations.pages import page_of
 from engine.services.sns.topic import Topic
 from engine.services.sns.topic_attributes import check_attributes, default_policy, effective_delivery_policy
-from engine.services.sns.topics import Topics
+from engine.services.sns.topics import Topics, tags_of
 
 Params = Mapping[str, Any]
 _FIXED: Final = frozenset({"FifoTopic", "TopicArn", "Owner"})
@@ -27,7 +27,7 @@ class TopicOperations:
     @operation("CreateTopic", writes=True)
     def create(self, params: Params, _trace: str | None) -> Document:
         """Make a topic; one of that name that is there already is as good."""
-        tags = {tag["Key"]: tag["Value"] for tag in params.get("Tags") or ()}
+        tags = tags_of(params.get("Tags") or ())
         topic = self._topics.create(params["Name"], params.get("Attributes") or {}, tags)
         return {"TopicArn": topic.arn}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.protocols.aws.operation import Document, operation
-from engine.services.sns.topics import Topics, check_tags
+from engine.services.sns.topics import Topics, check_tags, tags_of
 
 Params = Mapping[str, Any]
 
@@ -27,7 +27,7 @@ class TopicTags:
     def tag(self, params: Params, _trace: str | None) -> Document:
         """Add tags, or change them."""
         topic = self._topics.tagged(params["ResourceArn"])
-        tags = {**topic.tags, **{tag["Key"]: tag["Value"] for tag in params["Tags"]}}
+        tags = {**topic.tags, **tags_of(params["Tags"])}
         check_tags(tags)
         topic.tags = tags
         return {}

@@ -102,12 +102,16 @@ class StreamBatches:
         """A batch of what is in the buffer, or None: then it is known when to look again."""
         settings = self._settings
         held, held_bytes = len(subshard.buffer), subshard.buffer_bytes
+        if not held:
+            if not settings.tumbling_window_s:
+                return None
+            most, known = 0, None
+        else:
+            most, known = shard.together(subshard, settings.batch_size)
         if settings.tumbling_window_s:
-            batch, due_s = next_window_batch(shard, subshard, settings, now_s)
-        elif not held:
-            return None
-        elif shard.at_end or subshard.is_ripe(settings, now_s):
-            batch = StreamBatch(shard.shard_id, subshard.number, subshard.cut(settings.batch_size))
+            batch, due_s = next_window_batch(shard, subshard, settings, now_s, most, known)
+        elif shard.at_end or known is not None or subshard.is_ripe(settings, now_s):
+            batch = StreamBatch(shard.shard_id, subshard.number, subshard.cut(most))
         else:
             batch, due_s = None, subshard.since_s + settings.batching_window_s
         if batch is None:
@@ -116,7 +120,21 @@ class StreamBatches:
         shard.buffered -= held - len(subshard.buffer)
         shard.buffered_bytes -= held_bytes - subshard.buffer_bytes
         subshard.retry_s = -math.inf
+        if shard.tried:
+            self._recall(shard, subshard, batch)
         return batch
+
+    def _recall(self, shard: Shard, subshard: Subshard, batch: StreamBatch) -> None:
+        """A batch was cut: if it was tried before a pause, it goes on from there."""
+        window = batch.window
+        places = [record.sequence for record in batch.records]
+        if not places and window is not None:
+            places = [-window.end_s]
+        for place in places:
+            known = shard.tried.pop(place, None)
+            if known is not None:
+                batch.go_on_from(known.batch)
+                subshard.retry_s = known.retry_s
 
     def _wait(self, shard: Shard, subshard: Subshard, due_s: float) -> None:
         """Look at the sub-shard again then."""

@@ -97,6 +97,11 @@ class StreamBatch:
         self.throttles = 0  # in a row
         self.seen = False  # the function was invoked with all of them before
 
+    def go_on_from(self, before: StreamBatch) -> None:
+        """Its records are those of a batch that was tried."""
+        self.failures, self.attempt, self.throttles = before.failures, before.attempt, before.throttles
+        self.request_id, self.version = before.request_id, before.version
+
     def __repr__(self) -> str:
         span = f"{self.records[0].sequence}-{self.records[-1].sequence}" if self.records else "no records"
         return f"{self.shard_id}/{self.subshard} {span}, attempt {self.attempt}"

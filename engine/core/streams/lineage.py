@@ -6,7 +6,7 @@ data capture for DynamoDB Streams": an application has to process a parent befor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from engine.core.streams.records import (
     LATEST,
@@ -18,6 +18,7 @@ from engine.core.streams.records import (
 )
 from engine.core.streams.settings import StreamSettings
 from engine.core.streams.shard import Shard, ShardState
+from engine.core.streams.subshard import Tried
 
 
 class Lineage:
@@ -29,9 +30,17 @@ class Lineage:
             from its beginning.
     """
 
-    def __init__(self, settings: StreamSettings, checkpoints: Iterable[ShardCheckpoint] = ()) -> None:
+    def __init__(
+        self,
+        settings: StreamSettings,
+        checkpoints: Iterable[ShardCheckpoint] = (),
+        tried: Mapping[str, Mapping[int, Tried]] | None = None,
+    ) -> None:
         self._settings = settings
-        self.shards = {each.shard_id: Shard.resumed(each, settings) for each in checkpoints}
+        known = tried or {}
+        self.shards = {
+            each.shard_id: Shard.resumed(each, settings, known.get(each.shard_id, {})) for each in checkpoints
+        }
         self.is_known = bool(self.shards)
 
     def listed(self, infos: Sequence[ShardInfo]) -> None:

@@ -13,7 +13,7 @@ sub-shard is its `due_s`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from engine.core.retry import backoff_s
@@ -39,7 +39,7 @@ from engine.core.streams.records import (
 )
 from engine.core.streams.settings import MAX_PAYLOAD_BYTES, StreamSettings
 from engine.core.streams.shard import Shard, ShardState
-from engine.core.streams.subshard import Subshard
+from engine.core.streams.subshard import Subshard, Tried
 
 _FIRST_READ_RETRY_S: Final = 0.25
 _LONGEST_READ_RETRY_S: Final = 30.0
@@ -59,6 +59,7 @@ class StreamPoller:
         settings: StreamSettings,
         checkpoints: Iterable[ShardCheckpoint] = (),
         counts: StreamCounts | None = None,
+        tried: Mapping[str, Mapping[int, Tried]] | None = None,
     ) -> None:
         """Paused.
 
@@ -66,9 +67,10 @@ class StreamPoller:
             settings: Of the mapping.
             checkpoints: Those of an earlier poller of the mapping; none = `starting_position` counts.
             counts: Of that poller, to be gone on with.
+            tried: Of that poller, what its `tried` was: attempts and waits go on.
         """
         self._settings = settings
-        self._lineage = Lineage(settings, checkpoints)
+        self._lineage = Lineage(settings, checkpoints, tried)
         self.counts = counts or StreamCounts()
         self.is_paused = True
         self.is_gone = False
@@ -250,6 +252,10 @@ class StreamPoller:
     def checkpoints(self) -> list[ShardCheckpoint]:
         """How far each shard is: what a later poller goes on from."""
         return [shard.checkpoint() for shard in self._lineage.shards.values()]
+
+    def tried(self) -> Mapping[str, Mapping[int, Tried]]:
+        """While it is paused and nothing is in flight: by shard, the batches that a later poller tries on."""
+        return {shard.shard_id: shard.tried for shard in self._lineage.shards.values() if shard.tried}
 
     def report(self, now_s: float) -> StreamReport:
         """What is at work, and waits."""

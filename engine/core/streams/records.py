@@ -109,7 +109,8 @@ class ShardCheckpoint(NamedTuple):
         position: From where it has to be read. Not used if `finished`.
         finished: It was read to its end, and all of it is done with.
         subshards: For each sub-shard (see `subshard.py`) the highest sequence number up to which all of its
-            records are done with; () = not known. With another parallelization factor it is not used.
+            records are done with; () = not known.
+        others: The same of sub-shards of other numbers, that the shard had before; only what is not behind.
         window: Of the tumbling window that is open its start, in seconds, and its state; None = none is.
     """
 
@@ -118,6 +119,7 @@ class ShardCheckpoint(NamedTuple):
     finished: bool = False
     subshards: tuple[int, ...] = ()
     window: tuple[int, str] | None = None
+    others: tuple[tuple[int, ...], ...] = ()
 
 
 def checkpoint_document(checkpoint: ShardCheckpoint) -> dict[str, Any]:
@@ -128,6 +130,8 @@ def checkpoint_document(checkpoint: ShardCheckpoint) -> dict[str, Any]:
         document["finished"] = True
     if checkpoint.subshards:
         document["subshards"] = list(map(str, checkpoint.subshards))  # longer than numbers of JSON may be
+    if checkpoint.others:
+        document["others"] = [list(map(str, each)) for each in checkpoint.others]
     if checkpoint.window:
         document["window"] = list(checkpoint.window)
     return document
@@ -142,4 +146,5 @@ def checkpoint_of(document: Mapping[str, Any]) -> ShardCheckpoint:
         document.get("finished", False),
         tuple(map(int, document.get("subshards", ()))),
         tuple(document["window"]) if "window" in document else None,
+        tuple(tuple(map(int, each)) for each in document.get("others", ())),
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Final
 from zlib import crc32
 
@@ -16,7 +17,7 @@ from engine.core.streams.records import (
     StreamRecord,
 )
 from engine.core.streams.settings import StreamSettings
-from engine.core.streams.subshard import OpenWindow, Subshard, sizes_of
+from engine.core.streams.subshard import OpenWindow, Subshard, Tried, sizes_of
 
 
 class ShardState(StrEnum):
@@ -49,6 +50,9 @@ class Shard:
         last_sequence: Sequence number of the last record read, or below that of the first at `position`; 0 =
             none.
         reread_through: Up to here records may come again.
+        others: How far sub-shards of other numbers were, that it had before: see `ShardCheckpoint`.
+        tried: Of records that will come again, the batch that was tried with them; of the end of a window
+            too, by its time, negative.
         at_end: It was read to its end.
         is_passed: What was listed as its end was read, and it is read on: see `closed_shards_grow`.
         empty_s: When a read brought nothing for the last time.
@@ -73,24 +77,38 @@ class Shard:
         self.buffered = self.buffered_bytes = 0
         self.closed_window_s = 0
         self.subshards = [Subshard(number, 0) for number in range(subshards)]
+        self.others: tuple[tuple[int, ...], ...] = ()
+        self.tried: dict[int, Tried] = {}
 
     @classmethod
-    def resumed(cls, checkpoint: ShardCheckpoint, settings: StreamSettings) -> Shard:
+    def resumed(
+        cls, checkpoint: ShardCheckpoint, settings: StreamSettings, tried: Mapping[int, Tried]
+    ) -> Shard:
         """As it was at the checkpoint; its parents are not known until it is listed."""
         shard = cls(checkpoint.shard_id, (), checkpoint.position, settings.subshards)
+        shard.tried = dict(tried)
         if checkpoint.finished:
             shard.state = ShardState.FINISHED
         type_, sequence_number, _ = checkpoint.position
         if sequence_number is not None:
             shard.last_sequence = int(sequence_number) - (type_ is PositionType.AT_SEQUENCE_NUMBER)
-        if len(checkpoint.subshards) == settings.subshards:
-            shard.reread_through = max(checkpoint.subshards)
-            for subshard, through in zip(shard.subshards, checkpoint.subshards, strict=True):
-                subshard.done_through = subshard.taken_through = through
+        shard._go_on((*checkpoint.others, checkpoint.subshards))
         length_s = settings.tumbling_window_s
         if length_s and checkpoint.window is not None and not checkpoint.window[0] % length_s:
             shard.subshards[0].window = OpenWindow(checkpoint.window[0], length_s, checkpoint.window[1])
         return shard
+
+    def _go_on(self, known: Iterable[tuple[int, ...]]) -> None:
+        """Its sub-shards, and those of other numbers that it had, were as far as this."""
+        by_count: dict[int, tuple[int, ...]] = {}
+        for each in filter(None, known):
+            before = by_count.get(len(each), each)
+            by_count[len(each)] = tuple(map(max, each, before))
+        own = by_count.pop(len(self.subshards), ())
+        self.others = tuple(by_count.values())
+        self.reread_through = max((max(each) for each in (own, *self.others) if each), default=0)
+        for subshard, through in zip(self.subshards, own, strict=False):
+            subshard.done_through = subshard.taken_through = through
 
     @property
     def is_drained(self) -> bool:
@@ -135,13 +153,24 @@ class Shard:
 
     def without_repeated(self, records: Sequence[StreamRecord]) -> list[StreamRecord]:
         """The records that were not taken before a pause or restart."""
-        subshards, count = self.subshards, len(self.subshards)
-        return [
-            record
-            for record in records
-            if record.sequence
-            > subshards[crc32(record.key.encode("utf-8", "surrogatepass")) % count].taken_through
-        ]
+        partitions = [tuple(each.taken_through for each in self.subshards), *self.others]
+        fresh = []
+        for record in records:
+            place = crc32(record.key.encode("utf-8", "surrogatepass"))
+            if all(record.sequence > each[place % len(each)] for each in partitions):
+                fresh.append(record)
+        return fresh
+
+    def together(self, subshard: Subshard, most: int) -> tuple[int, Tried | None]:
+        """How many of the first records of its buffer may be one batch; and what is known if it was tried."""
+        tried, buffer = self.tried, subshard.buffer
+        if not tried:
+            return most, None
+        first = tried.get(buffer[0].sequence)
+        for place, record in enumerate(islice(buffer, most)):
+            if tried.get(record.sequence) is not first:
+                return place, first
+        return most, first
 
     def checkpoint(self) -> ShardCheckpoint:
         """How far it is."""
@@ -158,7 +187,14 @@ class Shard:
             self.state is ShardState.FINISHED,
             tuple(self._through()),
             None if window is None else (window.start_s, window.state),
+            self._others(),
         )
+
+    def _others(self) -> tuple[tuple[int, ...], ...]:
+        if not self.others:
+            return ()
+        through = min(self._through())
+        return tuple(each for each in self.others if max(each) > through)
 
     def rewind(self) -> int:
         """Forget what is not with the function; how many of its records were never invoked with."""
@@ -174,6 +210,7 @@ class Shard:
         unseen = 0
         for subshard, done_through in zip(self.subshards, through, strict=True):
             subshard.done_through = done_through
+            self.tried.update(subshard.tried())
             unseen += subshard.give_back()
         self.reread_through = max(self.reread_through, *(each.taken_through for each in self.subshards))
         self.buffered = self.buffered_bytes = 0

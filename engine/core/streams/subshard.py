@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.core.streams.commands import StreamBatch, TumblingWindow
 from engine.core.streams.records import StreamRecord
 from engine.core.streams.settings import MAX_PAYLOAD_BYTES, StreamSettings
 
 sizes_of: Final = itemgetter(StreamRecord._fields.index("size_bytes"))
+
+
+class Tried(NamedTuple):
+    """What is known of a batch that was tried, when its records come again.
+
+    Attributes:
+        batch: As it was, without its records.
+        retry_s: When it may be tried again.
+    """
+
+    batch: StreamBatch
+    retry_s: float
 
 
 class Subshard:
@@ -80,7 +92,10 @@ class Subshard:
     @property
     def is_blocked(self) -> bool:
         """Whether its batch was tried before, and is not done with."""
-        return bool(self.pending) and (self.pending[0].seen or self.pending[0].throttles > 0)
+        if not self.pending:
+            return False
+        first = self.pending[0]
+        return first.seen or first.failures > 0 or first.throttles > 0
 
     @property
     def unseen(self) -> int:
@@ -120,6 +135,19 @@ class Subshard:
             or self.buffer_bytes >= MAX_PAYLOAD_BYTES
             or now_s >= self.since_s + settings.batching_window_s
         )
+
+    def tried(self) -> Iterator[tuple[int, Tried]]:
+        """Of the batches in work, but the one that runs: for each record, or end of a window."""
+        retry_s = self.retry_s
+        for batch in self.pending:
+            if batch is not self.running:
+                known = Tried(StreamBatch(batch.shard_id, batch.subshard, ()), retry_s)
+                known.batch.go_on_from(batch)
+                for record in batch.records:
+                    yield record.sequence, known
+                if not batch.records and batch.window is not None:
+                    yield -batch.window.end_s, known
+            retry_s = -math.inf  # only the first waits
 
     def give_back(self) -> int:
         """Forget what is not with the function; how many of its records were never invoked with."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from engine.core.streams.commands import StreamBatch
 from engine.core.streams.settings import StreamSettings
 from engine.core.streams.shard import Shard
-from engine.core.streams.subshard import OpenWindow, Subshard
+from engine.core.streams.subshard import OpenWindow, Subshard, Tried
 
 
 class NextBatch(NamedTuple):
@@ -26,8 +26,13 @@ class NextBatch(NamedTuple):
     due_s: float = math.inf
 
 
-def next_window_batch(shard: Shard, subshard: Subshard, settings: StreamSettings, now_s: float) -> NextBatch:
-    """The next batch of a shard's one sub-shard. It opens windows; the end of a final batch closes them."""
+def next_window_batch(
+    shard: Shard, subshard: Subshard, settings: StreamSettings, now_s: float, most: int, known: Tried | None
+) -> NextBatch:
+    """The next batch of a shard's one sub-shard. It opens windows; the end of a final batch closes them.
+
+    `most`, `known`: what `Shard.together` says of its buffer.
+    """
     window, buffer = subshard.window, subshard.buffer
     if window is not None and window.is_terminated:
         return NextBatch(final_batch(shard, subshard, window))
@@ -42,8 +47,9 @@ def next_window_batch(shard: Shard, subshard: Subshard, settings: StreamSettings
         length_s = settings.tumbling_window_s
         start_s = max(math.floor(arrived_s / length_s) * length_s, shard.closed_window_s)
         window = subshard.window = OpenWindow(start_s, length_s)
-    count = _records_in(window, subshard, settings.batch_size)
-    if count == len(buffer) and not shard.at_end and not subshard.is_ripe(settings, now_s):
+    count = _records_in(window, subshard, most)
+    is_waiting = count == len(buffer) and not shard.at_end and known is None
+    if is_waiting and not subshard.is_ripe(settings, now_s):
         return NextBatch(None, subshard.since_s + settings.batching_window_s)
     return NextBatch(StreamBatch(shard.shard_id, subshard.number, subshard.cut(count), window.shown()))
 

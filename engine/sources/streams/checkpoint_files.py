@@ -165,6 +165,7 @@ def _checkpoint(document: Mapping[str, Any]) -> ShardCheckpoint:
         and (is_number if type_ in _BY_NUMBER else number is None)
         and (is_time if type_ is PositionType.AT_TIMESTAMP else timestamp_s is None)
         and min(made.subshards, default=0) >= 0
+        and all(each and min(each) >= 0 for each in made.others)
         and (made.window is None or _is_window(*made.window))
     )
     if not fits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import chain, count
 
 import orjson
@@ -11,6 +11,7 @@ import orjson
 from engine.core.late_dataclass import dataclass
 from engine.core.streams.counts import StreamCounts
 from engine.core.streams.records import ShardCheckpoint
+from engine.core.streams.subshard import Tried
 from engine.sources.streams.batch_sizes import BatchSizes
 from engine.sources.streams.checkpoint_files import StreamCheckpoints
 from engine.sources.streams.driver import NOTHING_YET, StreamDriver
@@ -33,6 +34,7 @@ class StreamEntry:
         sizes: Of the batches that the function ran for.
         changed: Set to have what runs for it end; there is another one then, unless it is closed.
         checkpoints: How far it is, while nothing runs for it.
+        tried: The batches that failed and are not given up, then: `StreamPoller.tried`.
         stream: What tells the stream that they are of from others of its name; None = not known.
         driver: What reads for it; None before and after, and while it is disabled.
         result: What `last_result` is then.
@@ -52,6 +54,7 @@ class StreamEntry:
     sizes: BatchSizes
     changed: asyncio.Event
     checkpoints: tuple[ShardCheckpoint, ...] = ()
+    tried: Mapping[str, Mapping[int, Tried]] | None = None
     stream: str | None = None
     driver: StreamDriver | None = None
     result: str = NOTHING_YET

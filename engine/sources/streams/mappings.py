@@ -196,6 +196,7 @@ class LiveStreamMappings:
                     await driver.run(entry.changed)
                     ended.set()
                 entry.checkpoints, entry.stream = driver.checkpoints(), driver.stream
+                entry.tried = driver.poller.tried()
                 entry.result, entry.driver = driver.last_result, None
             if entry.is_closed and saver is not None:
                 await saver.remove()
@@ -245,7 +246,9 @@ class LiveStreamMappings:
 
     def _driver(self, entry: StreamEntry, sink: Sink) -> StreamDriver:
         host, settings = self._host, entry.settings
-        poller = StreamPoller(kernel_settings(settings, entry.client), entry.checkpoints, entry.counts)
+        poller = StreamPoller(
+            kernel_settings(settings, entry.client), entry.checkpoints, entry.counts, entry.tried
+        )
         plan = StreamPlan(
             function=entry.function,
             qualifier=entry.qualifier,

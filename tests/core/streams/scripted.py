@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zlib import crc32
 
@@ -213,9 +213,12 @@ class ScriptedDriver:
         read_s: Callable[[], float] = lambda: 0.0,
         checkpoints: Iterable[ShardCheckpoint] = (),
         now_s: float = START_S,
+        after: StreamPoller | None = None,
     ) -> None:
         self.stream, self.settings, self.now_s = stream, settings, now_s
         self.poller = StreamPoller(settings, checkpoints)
+        if after is not None:
+            self.poller = StreamPoller(settings, after.checkpoints(), after.counts, after.tried())
         self.deliveries: list[Delivery] = []
         self.discarded: list[DiscardedBatch] = []
         self.notices: list[StreamNotice] = []
@@ -240,6 +243,23 @@ class ScriptedDriver:
     def pause(self) -> None:
         """Disable it."""
         self.obey(self.poller.pause(self.now_s))
+
+    def changed(self, *, ends_s: float = 20, **settings: Any) -> ScriptedDriver:
+        """Pause, let batches that run end for `ends_s`, and go on as another driver with these settings."""
+        self.pause()
+        self.run(ends_s)
+        made = ScriptedDriver(
+            self.stream,
+            replace(self.settings, **settings),
+            self._handler,
+            service_s=self._service_s,
+            read_s=self._read_s,
+            now_s=self.now_s,
+            after=self.poller,
+        )
+        made.deliveries, made.discarded, made.notices = self.deliveries, self.discarded, self.notices
+        made.after_each = self.after_each
+        return made
 
     def run(self, for_s: float) -> None:
         """Let time go by."""

@@ -66,6 +66,14 @@ def test_a_pause_loses_and_repeats_nothing_and_a_crash_only_what_was_not_checkpo
 
 
 @settings(max_examples=20)
+@given(PLANS, mappings, st.integers(1, 4), st.integers(0, 1))
+def test_other_settings_lose_and_repeat_nothing(
+    plan: Plan, chosen: dict[str, Any], changes: int, crashes: int
+) -> None:
+    assert [] == problems(Plan(**vars(plan) | {"changes": changes, "crashes": crashes}), chosen)
+
+
+@settings(max_examples=20)
 @given(PLANS, windowed)
 def test_windows_partition_the_records_and_their_states_never_cross(
     plan: Plan, chosen: dict[str, Any]

@@ -40,6 +40,7 @@ class Plan:
     failing_reads: float = 0.0
     pauses: int = 0
     crashes: int = 0
+    changes: int = 0
     names_children: bool = True
     knows_delay: bool = True
 
@@ -77,7 +78,13 @@ class World:
         """From the first put until everything is done with."""
         plan, random = self.plan, self.random
         steps = [(random.uniform(0, PUTS_FOR_S), "put") for _ in range(plan.puts)]
-        for count, what in ((plan.reshardings, "reshard"), (plan.pauses, "pause"), (plan.crashes, "crash")):
+        events = {
+            "reshard": plan.reshardings,
+            "pause": plan.pauses,
+            "crash": plan.crashes,
+            "change": plan.changes,
+        }
+        for what, count in events.items():
             steps += [(random.uniform(0, PUTS_FOR_S * 1.2), what) for _ in range(count)]
         began_s = self.driver.now_s
         for at_s, what in sorted(steps):
@@ -119,6 +126,16 @@ class World:
         self.driver.run(self.random.uniform(0, 5))
         self.driver.open()
 
+    def _change(self) -> None:
+        """Other settings: batches that were tried go on, nothing is repeated."""
+        factor = self.settings.parallelization_factor
+        if not self.settings.tumbling_window_s:
+            factor = self.random.randint(1, 10)
+        self.driver = self.driver.changed(parallelization_factor=factor)
+        self.settings = self.driver.settings
+        self.drivers.append(self.driver)
+        self.driver.open()
+
     def _crash(self) -> None:
         """The engine ends: only its checkpoints are left, as JSON."""
         self.driver.is_crashed = True
@@ -139,8 +156,9 @@ class World:
     def _is_behind(self, checkpoint: ShardCheckpoint | None, record: StreamRecord) -> bool:
         if checkpoint is None or checkpoint.finished:
             return checkpoint is not None
-        place = crc32(record.key.encode()) % self.settings.subshards
-        return record.sequence <= checkpoint.subshards[place]
+        place = crc32(record.key.encode())
+        partitions = (checkpoint.subshards, *checkpoint.others)
+        return any(record.sequence <= each[place % len(each)] for each in partitions)
 
     def _start(self, now_s: float, checkpoints: Any) -> None:
         self.driver = driver = ScriptedDriver(
@@ -290,7 +308,7 @@ class World:
             if firsts != sorted(firsts):
                 self.problems.append(f"{key} came in another order")
         for driver in self.drivers:
-            if any(most > self.settings.subshards for most in driver.most_in_flight.values()):
+            if any(most > driver.settings.subshards for most in driver.most_in_flight.values()):
                 self.problems.append("too many batches of a shard at a time")
         if self.driver.poller.in_flight or self.driver.poller.report(self.driver.now_s).waiting:
             self.problems.append("something is still open")

@@ -39,6 +39,7 @@ CHECKPOINTS = st.builds(
     st.booleans(),
     st.lists(NUMBERS, max_size=10).map(tuple),
     st.none() | st.tuples(st.integers(0, 2**40), st.text(st.characters(codec="utf-8"))),
+    st.lists(st.lists(NUMBERS, min_size=1, max_size=10).map(tuple), max_size=3).map(tuple),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 10**60) | st.floats(allow_nan=False) | st.text(),
@@ -74,7 +75,7 @@ def whole(shard):
         JSON.map(whole),
         st.fixed_dictionaries(
             {"shard_id": JSON, "position": JSON},
-            optional={"finished": JSON, "subshards": JSON, "window": JSON},
+            optional={"finished": JSON, "subshards": JSON, "window": JSON, "others": JSON},
         ).map(whole),
         st.builds(
             lambda type_, more: whole({"shard_id": "a", "position": {"type": type_, **more}}),

@@ -167,6 +167,19 @@ def test_a_template_says_the_same(app, tmp_path):
     assert [] == [one for one in config.warnings if "Logs" in one]
 
 
+def test_a_pattern_that_is_none_is_named_by_its_property(app, tmp_path):
+    """Of both."""
+    wrong = TEMPLATE.replace("FilterPattern: ERROR", "FilterPattern: '{'").replace('"error" }', "")
+    (tmp_path / "template.yaml").write_text(wrong)
+    with pytest.raises(ConfigError) as caught:
+        load_config("template.yaml")
+
+    assert [
+        "Resources.Watcher.Properties.Events.Errors.Properties.FilterPattern",
+        "Resources.Filter.Properties.FilterPattern",
+    ] == [problem.partition(": ")[0] for problem in caught.value.problems]
+
+
 @pytest.mark.parametrize(
     ("events", "sentence"),
     [

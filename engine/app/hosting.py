@@ -48,7 +48,7 @@ def http_source(config: Config, host: Host) -> EventSource | None:
         return resolve("source", "http").build(config.bindings["http"], host)  # type: ignore[no-any-return]
     if config.bindings:
         return None
-    return HttpSource([], host, GatewayIdentity(host.account, host.listen["http"][1]))
+    return HttpSource([], host, GatewayIdentity(host.account, host.listen["http"][1], host.say))
 
 
 def may_wait_for_clients(engine: Engine) -> bool:

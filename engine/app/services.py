@@ -240,7 +240,9 @@ class Services:
                 self._streams.get()  # what its source is a door of
             sources[kind] = resolve("source", kind).build(bindings, host)
         if "http" in host.listen and _one(HttpSource, sources) is None:  # there may come function URLs
-            sources["http"] = HttpSource([], host, GatewayIdentity(host.account, host.listen["http"][1]))
+            sources["http"] = HttpSource(
+                [], host, GatewayIdentity(host.account, host.listen["http"][1], host.say)
+            )
         if _one(SqsSource, sources) is None:
             sources[SQS] = SqsSource.build([], host)
         if _one(S3Source, sources) is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Final
 
@@ -11,6 +13,7 @@ from engine.protocols.http.server import header_block
 from engine.sources.http.responses import JSON_TYPE, Answer, identified
 from engine.sources.http.settings import FrontDoor
 
+_REASON_CHARACTERS: Final = 200
 _FORBIDDEN: Final = (
     b'"Forbidden. For troubleshooting Function URL authorization issues, see: '
     b'https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"'
@@ -30,6 +33,7 @@ class ErrorResponses:
         gone: What it leads to is not there any more; None for `failed`.
         timed_out: The function did not answer within the front door's limit; None if it has none.
         passes_throttle: The client gets Lambda's own throttle message as body.
+        say: Takes a line for whoever runs the engine: why a result is malformed, which no client is told.
     """
 
     failed: Answer
@@ -40,6 +44,7 @@ class ErrorResponses:
     gone: Answer | None = None
     timed_out: Answer | None = None
     passes_throttle: bool = False
+    say: Callable[[str], object] | None = None
 
     def of(self, outcome: Outcome) -> Answer:
         """The answer to an outcome that is not a success."""
@@ -53,10 +58,17 @@ class ErrorResponses:
             status, head, body = self.failed
         return status, identified(head, outcome.request_id), body
 
-    def malformed_by(self, outcome: Outcome) -> Answer:
-        """The answer to a success whose result cannot be sent."""
+    def malformed_by(self, request_id: str, reason: str) -> Answer:
+        """The answer to a success whose result cannot be sent, and why not, which is said in a line."""
         status, head, body = self.malformed
-        return status, identified(head, outcome.request_id), body
+        if self.say is not None:
+            why = reason[:_REASON_CHARACTERS]
+            self.say(f"invocation {request_id} gave no HTTP response, its client gets {status}: {why}")
+        return status, identified(head, request_id), body
+
+    def saying(self, say: Callable[[str], object] | None) -> ErrorResponses:
+        """The same, of an engine whose lines `say` takes."""
+        return replace(self, say=say)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b32encode
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Protocol
@@ -18,13 +19,17 @@ from engine.sources.http.timestamps import Timestamp
 
 
 class GatewayIdentity:
-    """Where requests come in. `port` becomes known when the listener is bound."""
+    """Where requests come in. `port` becomes known when the listener is bound.
 
-    __slots__ = ("account", "port")
+    `say` takes a line for whoever runs the engine.
+    """
 
-    def __init__(self, account: Account, port: int) -> None:
+    __slots__ = ("account", "port", "say")
+
+    def __init__(self, account: Account, port: int, say: Callable[[str], object] | None = None) -> None:
         self.account = account
         self.port = str(port)
+        self.say = say
 
 
 class RequestRefused(Exception):

@@ -23,6 +23,7 @@ from engine.sources.http.headers import (
 )
 from engine.sources.http.payload import GatewayIdentity, stable_id
 from engine.sources.http.responses import (
+    NO_STATUS,
     Answer,
     ResponseHeads,
     base64_bytes,
@@ -72,7 +73,7 @@ class PayloadAlb:
     def __init__(self, binding: Binding, settings: HttpEvent, gateway: GatewayIdentity) -> None:
         self.front_door = FrontDoor.ALB
         self.max_body = MAX_BYTES
-        self.error_responses = error_responses(self.front_door)
+        self.error_responses = error_responses(self.front_door).saying(gateway.say)
         account, name = gateway.account, binding.function.name
         self._group = (
             f"arn:aws:elasticloadbalancing:{account.region}:{account.account_id}"
@@ -128,22 +129,22 @@ class PayloadAlb:
         if outcome.status is not Status.SUCCESS:
             return self.error_responses.of(outcome)
         if len(outcome.body) > MAX_BYTES:
-            return self.error_responses.malformed_by(outcome)
+            return self.error_responses.malformed_by(outcome.request_id, "it is over 1 MB")
         try:
             if result is MISSING:
                 result = parse(outcome.body)
             if type(result) is not dict or type(result.get("statusCode")) is not int:
-                return self.error_responses.malformed_by(outcome)
+                return self.error_responses.malformed_by(outcome.request_id, NO_STATUS)
             if type(result.get("statusDescription", "")) not in (str, type(None)):
-                return self.error_responses.malformed_by(outcome)
+                raise ValueError("statusDescription is not a string")
             status = http_status(result["statusCode"])
             if self._multi:
                 head = self._heads.lines(_multi_pairs(header_map(result.get("multiValueHeaders"))))
             else:
                 head = self._heads.render(result.get("headers"))
             return status, identified(head, outcome.request_id), _answer_body(result)
-        except ValueError:
-            return self.error_responses.malformed_by(outcome)
+        except ValueError as error:
+            return self.error_responses.malformed_by(outcome.request_id, str(error))
 
 
 def _event_body(body: bytes, headers: dict[str, str]) -> tuple[str, bool]:

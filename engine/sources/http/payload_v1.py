@@ -23,6 +23,7 @@ from engine.sources.http.headers import (
 )
 from engine.sources.http.payload import GatewayIdentity, RequestRefused, stable_id
 from engine.sources.http.responses import (
+    NO_STATUS,
     Answer,
     ResponseHeads,
     base64_bytes,
@@ -98,7 +99,7 @@ class PayloadV1:
     def __init__(self, binding: Binding, settings: HttpEvent, gateway: GatewayIdentity) -> None:
         self.front_door = FrontDoor.REST
         self.max_body = 10 * 1024 * 1024
-        self.error_responses = error_responses(self.front_door)
+        self.error_responses = error_responses(self.front_door).saying(gateway.say)
         account = gateway.account
         api_id = stable_id("rest-api", account.account_id, 10)
         self._context = {
@@ -259,7 +260,7 @@ class PayloadV1:
             if result is MISSING:
                 result = parse(outcome.body)
             if type(result) is not dict or not result or not result.keys() <= _ALLOWED:
-                return self.error_responses.malformed_by(outcome)
+                return self.error_responses.malformed_by(outcome.request_id, _no_response(result))
             code = result.get("statusCode")
             status = 200 if code is None else http_status(code)
             multi = result.get("multiValueHeaders")
@@ -269,8 +270,8 @@ class PayloadV1:
                 else self._heads.render(result.get("headers"))
             )
             return status, identified(head, outcome.request_id), self._answer_body(result, request)
-        except ValueError:
-            return self.error_responses.malformed_by(outcome)
+        except ValueError as error:
+            return self.error_responses.malformed_by(outcome.request_id, str(error))
 
     def _answer_body(self, result: dict[str, Any], request: Request) -> bytes:
         body = result.get("body")
@@ -284,6 +285,12 @@ class PayloadV1:
             if _is_binary(accept.partition(",")[0], self._binary):
                 return base64_bytes(body)
         return text_bytes(body)
+
+
+def _no_response(result: Any) -> str:
+    if type(result) is not dict or not result:
+        return NO_STATUS
+    return f"unknown keys: {', '.join(sorted(map(repr, result.keys() - _ALLOWED)))}"
 
 
 def _text(value: bytes | None) -> str | None:

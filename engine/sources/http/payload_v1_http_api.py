@@ -18,6 +18,7 @@ from engine.sources.http.headers import NOT_SHOWN, HeaderNames, text_or_base64
 from engine.sources.http.payload import GatewayIdentity, stable_id
 from engine.sources.http.payload_v1 import PayloadV1, TargetV1
 from engine.sources.http.responses import (
+    NO_STATUS,
     Answer,
     ResponseHeads,
     base64_bytes,
@@ -38,7 +39,7 @@ class PayloadV1HttpApi(PayloadV1):
     def __init__(self, binding: Binding, settings: HttpEvent, gateway: GatewayIdentity) -> None:
         super().__init__(binding, settings, gateway)
         self.front_door = FrontDoor.HTTP_API
-        self.error_responses = error_responses(self.front_door)
+        self.error_responses = error_responses(self.front_door).saying(gateway.say)
         account = gateway.account
         api_id = stable_id("http-api", account.account_id, 10)
         self._context = {
@@ -86,10 +87,10 @@ class PayloadV1HttpApi(PayloadV1):
             try:
                 if result is MISSING:
                     result = parse(outcome.body)
-            except ValueError:
-                return self.error_responses.malformed_by(outcome)
+            except ValueError as error:
+                return self.error_responses.malformed_by(outcome.request_id, str(error))
             if type(result) is not dict or result.get("statusCode") is None:
-                return self.error_responses.malformed_by(outcome)
+                return self.error_responses.malformed_by(outcome.request_id, NO_STATUS)
         return super().answer(outcome, request, result)
 
     def _answer_body(self, result: dict[str, Any], request: Request) -> bytes:

@@ -102,7 +102,7 @@ class PayloadV2:
     def __init__(self, binding: Binding, settings: HttpEvent, gateway: GatewayIdentity) -> None:
         self.front_door = settings.front_door
         self.max_body = _MAX_BODY[self.front_door]
-        self.error_responses = error_responses(self.front_door)
+        self.error_responses = error_responses(self.front_door).saying(gateway.say)
         account = gateway.account
         if self.front_door is FrontDoor.URL:
             self._account_id = "anonymous"
@@ -231,14 +231,14 @@ class PayloadV2:
             if cookies:
                 head += set_cookies(cookies)
             return status, identified(head, outcome.request_id), _body(result)
-        except ValueError:
-            return self.error_responses.malformed_by(outcome)
+        except ValueError as error:
+            return self.error_responses.malformed_by(outcome.request_id, str(error))
 
     def _bare(self, result: Any, outcome: Outcome) -> Answer:
         """An HTTP API takes an object that looks like Lambda's error for one (recorded)."""
         looks_failed = type(result) is dict and "errorMessage" in result
         if looks_failed and self.front_door is FrontDoor.HTTP_API:
-            return self.error_responses.malformed_by(outcome)
+            return self.error_responses.malformed_by(outcome.request_id, "it looks like an error of Lambda")
         head = self._heads.render(None)
         return 200, identified(head, outcome.request_id), plain_body(result, outcome.body)
 

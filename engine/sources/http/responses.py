@@ -24,6 +24,7 @@ Answer = tuple[int, bytes, bytes]
 SERVER_OWNED: Final = SERVER_HEADERS | {"te", "trailer", "x-amzn-requestid"}
 """Handler headers that are dropped: the server frames and dates the answer itself, and names the request."""
 
+NO_STATUS: Final = "it is no object with a statusCode"
 JSON_TYPE: Final = "application/json"
 _MAX_HEADS: Final = 256
 _MAX_HEAD_BYTES: Final = 1024

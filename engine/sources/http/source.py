@@ -65,7 +65,7 @@ class HttpSource:
     @classmethod
     def build(cls, bindings: Sequence[Binding], host: Host) -> EventSource:
         """Compile the routes. Raises ConfigError with one line for each route claimed twice."""
-        gateway = GatewayIdentity(host.account, host.listen[LISTENER][1])
+        gateway = GatewayIdentity(host.account, host.listen[LISTENER][1], host.say)
         return cls([_entry(binding, gateway) for binding in bindings], host, gateway)
 
     @classmethod
@@ -175,6 +175,7 @@ def _entry(binding: Binding, gateway: GatewayIdentity) -> Entry[Route]:
     form = None
     if settings.response_stream:
         is_rest = payload.front_door is FrontDoor.REST
-        form = StreamForm(error_responses(FrontDoor.REST if is_rest else FrontDoor.URL), is_rest=is_rest)
+        door = FrontDoor.REST if is_rest else FrontDoor.URL
+        form = StreamForm(error_responses(door).saying(gateway.say), is_rest=is_rest)
     route = Route(name, payload, binding.qualifier, cors, settings.answer_within_s, form)
     return Entry(settings.method, settings.path, name, route)

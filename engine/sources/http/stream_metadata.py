@@ -39,7 +39,7 @@ class MetadataReader:
         at = held.find(DELIMITER, start)
         if at < 0:
             if len(held) >= MAX_BYTES + len(DELIMITER):
-                raise ValueError("no delimiter")
+                raise ValueError(f"no eight NULs end its metadata within {MAX_BYTES:,} bytes")
             return None
         metadata = parse(bytes(held[:at]))
         if type(metadata) is not dict:

@@ -29,6 +29,7 @@ from engine.sources.http.responses import (
     set_cookies,
 )
 
+_NO_METADATA: Final = "no eight NULs end its metadata"
 _RAW: Final = header_block([("content-type", DEFAULT_TYPE)])
 
 
@@ -71,10 +72,10 @@ class StreamForm:
         try:
             found = _metadata_reader().read(outcome.body)
             if found is None:
-                return self.error_responses.malformed_by(outcome)
+                return self.error_responses.malformed_by(outcome.request_id, _NO_METADATA)
             status, head = self.head(found[0])
-        except ValueError:
-            return self.error_responses.malformed_by(outcome)
+        except ValueError as error:
+            return self.error_responses.malformed_by(outcome.request_id, str(error))
         return status, identified(head, outcome.request_id), found[1]
 
 
@@ -130,8 +131,8 @@ class HttpResponseStream:
                 if found is None:
                     return True
                 status, head = self._form.head(found[0])
-            except ValueError:
-                self._refuse(self._form.error_responses.malformed)
+            except ValueError as error:
+                self._refuse_malformed(str(error))
                 return True
             self._metadata = None
             self._open(status, head)
@@ -142,7 +143,9 @@ class HttpResponseStream:
     def fail(self, _body: bytes, /) -> None:
         """End it where it is: the client sees that it is cut."""
         if self._metadata is not None:
-            self._refuse(self._form.error_responses.failed)
+            self._metadata = None
+            status, head, body = self._form.error_responses.failed
+            self._respond((status, identified(head, self._request_id), body))
         elif self._stream is not None:
             stream, self._stream = self._stream, None
             stream.cut()
@@ -158,7 +161,7 @@ class HttpResponseStream:
             else:
                 self.fail(outcome.body)
         elif self._metadata is not None:
-            self._refuse(self._form.error_responses.malformed)
+            self._refuse_malformed(_NO_METADATA)
         elif self._stream is not None:
             stream, self._stream = self._stream, None
             stream.end()
@@ -170,10 +173,9 @@ class HttpResponseStream:
             status, head, _ = self._traced.answered((status, head, b""))
         self._stream = self._request.stream(status, head, self._drained)
 
-    def _refuse(self, answer: Answer) -> None:
+    def _refuse_malformed(self, reason: str) -> None:
         self._metadata = None
-        status, head, body = answer
-        self._respond((status, identified(head, self._request_id), body))
+        self._respond(self._form.error_responses.malformed_by(self._request_id, reason))
 
     def _respond(self, answer: Answer) -> None:
         if self._traced is not None:

@@ -59,7 +59,9 @@ class Exchange:
         self.settings = HttpEvent(**settings)
         self.clock = FixedClock()
         binding = Binding(function=Function("hello", handler="m.f"), settings=self.settings)
-        gateway = GatewayIdentity(Account(region="eu-west-1", account_id="123456789012"), 3000)
+        self.said = []
+        account = Account(region="eu-west-1", account_id="123456789012")
+        gateway = GatewayIdentity(account, 3000, self.said.append)
         form = PayloadV1HttpApi if self.settings.api == "http" else FORMATS[self.settings.payload_format]
         self.format = form(binding, self.settings, gateway)
 

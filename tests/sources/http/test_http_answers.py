@@ -138,6 +138,28 @@ def test_each_front_door_has_its_own_refusals(front_door, outcome_of):
     )
 
 
+@pytest.mark.parametrize(
+    ("format", "result", "status", "reason"),
+    [
+        ({"path": "/a"}, b'{"errorMessage": ""}', 500, "it looks like an error of Lambda"),
+        ({}, b'{"statusCode": 99}', 502, "statusCode is not a status"),
+        ({"payload_format": "1.0"}, b"[]", 502, "it is no object with a statusCode"),
+        ({"payload_format": "1.0"}, b'{"a\\n": 1}', 502, "unknown keys: 'a\\n'"),
+        ({"payload_format": "1.0", "api": "http"}, b"{}", 500, "it is no object with a statusCode"),
+        ({"payload_format": "alb"}, b'{"statusCode": "200"}', 502, "it is no object with a statusCode"),
+    ],
+)
+def test_why_a_result_is_no_response_is_said_in_a_line(exchange, format, result, status, reason):  # noqa: A002
+    """Its client is not told; a result that can be sent is said nothing of."""
+    one = exchange(**format)
+    one.answer(b'{"statusCode": 200}')
+    code, _, _ = one.answer(result)
+    (line,) = one.said
+
+    assert status == code
+    assert line.endswith(f" gave no HTTP response, its client gets {status}: {reason}")
+
+
 def test_no_route_is_answered_as_the_front_doors_do():
     """404 of an HTTP API, 403 where there are REST APIs only."""
     assert (404, {"message": "Not Found"}) == _json(no_route(rest_only=False))

@@ -58,7 +58,7 @@ def test_metadata_has_16_kb(size, spaces, fits):
     if fits:
         assert ({}, b"body") == read(pieces)
     else:
-        with pytest.raises(ValueError, match="no delimiter"):
+        with pytest.raises(ValueError, match="no eight NULs end its metadata within 16,384 bytes"):
             read(pieces)
 
 
@@ -178,6 +178,19 @@ def test_bad_metadata_is_502_and_what_follows_is_dropped(answered, pieces):
     code, _, rest = answered(*pieces, b"more", b"and more")
 
     assert (502, [b"Internal Server Error"]) == (code, rest)
+
+
+def test_why_metadata_is_refused_is_said_in_a_line(request_of):
+    """A REST API's too; of what follows it nothing is."""
+    said = []
+    responses = error_responses(FrontDoor.REST).saying(said.append)
+    stream = HttpResponseStream(request_of(client=Wire()), StreamForm(responses, is_rest=True), "id", None)
+    stream.begin("text/plain", lambda: None)
+    stream.write(BAD["cookies that are none"][0])
+    stream.write(b"more")
+
+    reason = "cookies is not a list of strings"
+    assert [f"invocation id gave no HTTP response, its client gets 502: {reason}"] == said
 
 
 @pytest.mark.parametrize("begins", [False, True])

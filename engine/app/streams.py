@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.core.destinations import DestinationSender
 from engine.core.function import Account
+from engine.core.streams.counts import NOTHING_AT_WORK, StreamReport
 from engine.packages.state_folder import CHECKPOINTS
 from engine.ports import Host
 from engine.runtime.platform import Platform
@@ -16,6 +17,7 @@ from engine.services.partner.service import Partner
 from engine.sources.streams.checkpoint_files import CheckpointFiles
 from engine.sources.streams.checkpoint_saver import CheckpointFolder
 from engine.sources.streams.clients import StreamAccess
+from engine.sources.streams.entries import StreamTotals
 from engine.sources.streams.mappings import LiveStreamMappings, mappings_of
 from engine.telemetry.mapping_readings import MappingReading, Mappings, StreamReading
 
@@ -65,45 +67,56 @@ def _role_of(functions: FunctionRegistry, account: Account, name: str) -> str:
 
 
 def stream_readings(mappings: LiveStreamMappings) -> Iterator[MappingReading]:
-    """The stream mappings that read, at this moment."""
+    """The stream mappings that read, or did, at this moment; for each function that one ran."""
     for entry, now in mappings.statistics():
-        counts = entry.counts
-        yield MappingReading(
-            function=entry.function,
-            source=entry.name,
-            records={
-                "polled": counts.polled,
-                "delivered": counts.invoked,
-                "filtered": counts.filtered,
-                "failed": counts.failed,
-                "dropped": counts.dropped,
-                "deleted": counts.succeeded,
-            },
-            batches=entry.sizes.batches,
-            batched=entry.sizes.batched,
-            backlog=now.waiting,
-            oldest_age_s=now.oldest_age_s,
-            pollers=now.shards * entry.settings.parallelization_factor,
-            running=now.in_flight,
-            stream=StreamReading(
-                iterator_age_s=counts.iterator_age_s,
-                records={
-                    "read": counts.polled,
-                    "filtered": counts.filtered,
-                    "succeeded": counts.succeeded,
-                    "exhausted": counts.exhausted,
-                    "expired": counts.expired,
-                    "given_back": counts.given_back,
-                },
-                batches={
-                    "succeeded": counts.batches - counts.failed_batches,
-                    "failed": counts.failed_batches - counts.partial_failures,
-                    "partial": counts.partial_failures,
-                    "throttled": counts.throttles,
-                },
-                bisects=counts.bisects,
-                shards={"open": now.shards, "held": now.held_shards, "finished": now.finished_shards},
-                blocked=now.blocked,
-                deliveries={"delivered": entry.destination_deliveries, "failed": entry.destination_failures},
-            ),
+        totals = StreamTotals(
+            entry.counts, entry.sizes, entry.destination_deliveries, entry.destination_failures
         )
+        places = now.shards * entry.settings.parallelization_factor
+        yield _reading(entry.function, entry.name, totals, now, places)
+        for function, before in entry.earlier.items():
+            yield _reading(function, entry.name_with(function), before, NOTHING_AT_WORK, 0)
+
+
+def _reading(
+    function: str, source: str, totals: StreamTotals, now: StreamReport, places: int
+) -> MappingReading:
+    counts, sizes = totals.counts, totals.sizes
+    return MappingReading(
+        function=function,
+        source=source,
+        records={
+            "polled": counts.polled,
+            "delivered": sizes.batched,
+            "filtered": counts.filtered,
+            "failed": counts.failed,
+            "dropped": counts.dropped,
+        },
+        batches=sizes.batches,
+        batched=sizes.batched,
+        backlog=now.waiting,
+        oldest_age_s=now.oldest_age_s,
+        pollers=places,
+        running=now.in_flight,
+        stream=StreamReading(
+            iterator_age_s=0.0 if now is NOTHING_AT_WORK else counts.iterator_age_s,
+            records={
+                "read": counts.polled,
+                "filtered": counts.filtered,
+                "succeeded": counts.succeeded,
+                "exhausted": counts.exhausted,
+                "expired": counts.expired,
+                "given_back": counts.given_back,
+            },
+            batches={
+                "succeeded": counts.batches - counts.failed_batches,
+                "failed": counts.failed_batches - counts.partial_failures,
+                "partial": counts.partial_failures,
+                "throttled": counts.throttles,
+            },
+            bisects=counts.bisects,
+            shards={"open": now.shards, "held": now.held_shards, "finished": now.finished_shards},
+            blocked=now.blocked,
+            deliveries={"delivered": totals.destination_deliveries, "failed": totals.destination_failures},
+        ),
+    )

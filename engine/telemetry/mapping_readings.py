@@ -40,7 +40,8 @@ class MappingReading(NamedTuple):
     Attributes:
         function: The function it feeds.
         source: Its label value: queue and function, say.
-        records: Messages, by what became of them (`label_values.RECORD_RESULTS`).
+        records: Messages, by what became of them (`label_values.RECORD_RESULTS`; of a stream none is
+            deleted).
         batches: Batches by size: up to each of `histogram.BATCH_BOUNDS`, and above.
         batched: Messages in these batches.
         backlog: Messages that could be received now.

@@ -313,7 +313,8 @@ CATALOGUE: Final = (
     ),
     Metric(
         "engine_source_records_total", "counter", ("function", "source", "result"),
-        "Messages that mappings polled, by what became of them; delivered and failed count attempts.",
+        "Messages and records that mappings polled, by what became of them; "
+        "delivered and failed count attempts, deleted is of queues.",
         lambda f: {name: one.records for name, one in f.mappings.items()},
     ),
     Metric(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class StreamCounts:
@@ -97,3 +97,7 @@ class StreamReport(NamedTuple):
     blocked: int
     waiting: int
     oldest_age_s: float
+
+
+NOTHING_AT_WORK: Final = StreamReport(0, 0, 0, 0, 0, 0, 0.0)
+"""Of a mapping that does not read."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from dataclasses import field
 from itertools import chain, count
+from typing import NamedTuple
 
 import orjson
 
@@ -19,6 +21,19 @@ from engine.sources.streams.port import StreamClient
 from engine.sources.streams.settings import StreamEvent
 
 
+class StreamTotals(NamedTuple):
+    """What a mapping did for one function: what became of records, sizes of batches, records delivered.
+
+    Attributes:
+        counts, sizes, destination_deliveries, destination_failures: See `StreamEntry`.
+    """
+
+    counts: StreamCounts
+    sizes: BatchSizes
+    destination_deliveries: int
+    destination_failures: int
+
+
 @dataclass(slots=True, kw_only=True)
 class StreamEntry:
     """One mapping.
@@ -30,8 +45,9 @@ class StreamEntry:
         settings: How it reads.
         modified_s: Wall time of the last change, seconds.
         client: Its stream.
-        counts: What became of its records.
+        counts: What became of its records, while it ran this function.
         sizes: Of the batches that the function ran for.
+        earlier: What it did for functions that it ran before, by name.
         changed: Set to have what runs for it end; there is another one then, unless it is closed.
         checkpoints: How far it is, while nothing runs for it.
         tried: The batches that failed and are not given up, then: `StreamPoller.tried`.
@@ -61,11 +77,26 @@ class StreamEntry:
     destination_deliveries: int = 0
     destination_failures: int = 0
     is_closed: bool = False
+    earlier: dict[str, StreamTotals] = field(default_factory=dict)
+
+    def run(self, function: str, qualifier: str | None) -> None:
+        """Run that function from the next batch on. What was done for another is counted as that one's."""
+        before, self.function, self.qualifier = self.function, function, qualifier
+        if function != before:
+            self.earlier[before] = StreamTotals(
+                self.counts, self.sizes, self.destination_deliveries, self.destination_failures
+            )
+            known = self.earlier.pop(function, None) or StreamTotals(StreamCounts(), BatchSizes(), 0, 0)
+            self.counts, self.sizes, self.destination_deliveries, self.destination_failures = known
 
     @property
     def name(self) -> str:
         """The metric label `source`: stream and function."""
-        return f"{self.settings.stream_name}:{self.function}"
+        return self.name_with(self.function)
+
+    def name_with(self, function: str) -> str:
+        """The same, while it ran that function."""
+        return f"{self.settings.stream_name}:{function}"
 
     @property
     def title(self) -> str:

@@ -10,7 +10,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from engine.core.event_patterns.filter_criteria import MAX_FILTERS, FilterError
-from engine.core.streams.counts import StreamCounts, StreamReport
+from engine.core.streams.counts import NOTHING_AT_WORK, StreamCounts, StreamReport
 from engine.core.streams.poller import StreamPoller
 from engine.core.streams.records import ReadFailure
 from engine.core.table import read_errors
@@ -132,7 +132,8 @@ class LiveStreamMappings:
 
     def change(self, entry: StreamEntry, function: str, qualifier: str | None, settings: StreamEvent) -> None:
         """Apply new settings from the next batch on. How far it was read stays."""
-        entry.function, entry.qualifier, entry.settings = function, qualifier, settings
+        entry.run(function, qualifier)
+        entry.settings = settings
         entry.modified_s = self._host.clock.wall()
         entry.changed.set()
 
@@ -143,11 +144,13 @@ class LiveStreamMappings:
         entry.changed.set()
 
     def statistics(self) -> Iterator[tuple[StreamEntry, StreamReport]]:
-        """Each mapping that reads, with its numbers: for metrics, at each scrape."""
+        """Each mapping that reads, or has read, with its numbers: for metrics, at each scrape."""
         now_s = self._times.now()
         for entry in self._entries.values():
             if entry.driver is not None:
                 yield entry, entry.driver.poller.report(now_s)
+            elif entry.counts.reads or entry.earlier:  # its counters do not end while it is disabled
+                yield entry, NOTHING_AT_WORK
 
     # --- serving
 

@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from engine.services.s3.notification_rules import EVENTS
-from engine.sources.samples.fields import SampleField
+from engine.sources.samples.fields import EventValues, SampleField
 from engine.sources.samples.making import (
-    Values,
     make_alb,
     make_dead_letter,
     make_destination,
@@ -43,7 +42,7 @@ class SampleSource(NamedTuple):
 
     about: str
     fields: tuple[SampleField, ...]
-    make: Callable[[Values, float, str], Any]
+    make: Callable[[EventValues, float, str], Any]
 
 
 _REQUEST: Final = (

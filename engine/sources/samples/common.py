@@ -13,6 +13,8 @@ EPOCH_S: Final = 1_767_225_600.0
 """2026-01-01T00:00:00Z, in seconds since the Unix epoch."""
 
 ACCOUNT: Final = Account()
+MOST_RECORDS: Final = 10_000
+"""Of one event."""
 PEER: Final = "127.0.0.1"
 
 

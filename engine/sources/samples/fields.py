@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from engine.core.spelling import did_you_mean
-from engine.sources.samples.common import SampleIds
+from engine.sources.samples.common import MOST_RECORDS, SampleIds
 
 Kind = Literal["text", "route", "json", "object", "whole", "flag", "time"]
 
 _PLACEHOLDER: Final = re.compile(r"\{(n|i|uuid)\}")
-_MOST: Final = 10_000
 _OPENING: Final = {"{": "}", "[": "]"}
 _MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 _MAX_SHOWN: Final = 200
@@ -69,16 +68,31 @@ class FieldValues:
                 text = _PLACEHOLDER.sub("1", text)
             self._fixed[name] = _read(field, text)
 
-    def of(self, number: int, ids: SampleIds) -> Callable[[int], dict[str, Any]]:
-        """What gives the values for a record of event `number`, by its place from 0."""
-        return lambda record: self._values(number, record, ids)
-
-    def _values(self, number: int, record: int, ids: SampleIds) -> dict[str, Any]:
+    def of(self, number: int, record: int, ids: SampleIds) -> dict[str, Any]:
+        """The values for a record of event `number`, by its place from 0."""
         values = self._fixed.copy()
         for name, text in self._varied.items():
             put = {"n": str(number), "i": str(record), "uuid": ids("field", number, record)}
             values[name] = _read(self._fields[name], _PLACEHOLDER.sub(lambda found: put[found[1]], text))  # noqa: B023  # called at once
         return values
+
+
+class EventValues(NamedTuple):
+    """The values of all fields for one event: called with the place of a record in it, from 0.
+
+    Attributes:
+        fields: Their values for every event.
+        number: Of the event, from 0.
+        ids: Of the event.
+    """
+
+    fields: FieldValues
+    number: int
+    ids: SampleIds
+
+    def __call__(self, record: int) -> dict[str, Any]:
+        """The values for that record."""
+        return self.fields.of(self.number, record, self.ids)
 
 
 def _read(field: SampleField, text: str) -> Any:
@@ -97,8 +111,8 @@ def _read(field: SampleField, text: str) -> Any:
     if field.kind == "object" and not isinstance(value, dict):
         raise ValueError(f"{field.name}: {text[:_MAX_SHOWN]} is no JSON object")
     if field.kind == "whole":
-        if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:6]) <= _MOST:
-            raise ValueError(f"{field.name}: {text} is no whole number from 1 to {_MOST:,}")
+        if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:6]) <= MOST_RECORDS:
+            raise ValueError(f"{field.name}: {text} is no whole number from 1 to {MOST_RECORDS:,}")
         value = int(text)
     if field.kind == "flag":
         if text not in ("true", "false"):

@@ -10,7 +10,7 @@ from typing import Any
 from engine.core.late_dataclass import dataclass
 from engine.services.sqs.message import Attribute, Message
 from engine.services.sqs.receipt_handles import ReceiptHandles
-from engine.sources.samples.common import ACCOUNT, EPOCH_S, SampleIds, text_of
+from engine.sources.samples.common import ACCOUNT, EPOCH_S, MOST_RECORDS, SampleIds, text_of
 from engine.sources.sqs.records import Records
 
 
@@ -37,7 +37,9 @@ class SqsMessage:
     sent_s: float | None = None
 
 
-def sqs(*messages: Any, queue: str = "queue", at_s: float = EPOCH_S, salt: str = "") -> dict[str, Any]:
+def sqs(
+    *messages: Any, queue: str = "queue", at_s: float = EPOCH_S, salt: str = "", number: int = 0
+) -> dict[str, Any]:
     """A batch of messages of a queue.
 
     Args:
@@ -45,6 +47,7 @@ def sqs(*messages: Any, queue: str = "queue", at_s: float = EPOCH_S, salt: str =
         queue: Its name; one that ends in `.fifo` is a FIFO queue.
         at_s: When they were received.
         salt: Makes the ids others than those of another salt.
+        number: Of the batch: messages of a higher one have higher sequence numbers, FIFO.
 
     Raises:
         ValueError: A message of a FIFO queue has no `group_id`.
@@ -54,26 +57,26 @@ def sqs(*messages: Any, queue: str = "queue", at_s: float = EPOCH_S, salt: str =
     handle = ReceiptHandles(ids("queue", queue)).encode
     records = Records(arn, handle, lambda at: int(at * 1000), ACCOUNT.account_id, windowed=False)
     given = [one if isinstance(one, SqsMessage) else SqsMessage(body=one) for one in messages]
-    batch = [_message(one, queue, number, at_s, ids) for number, one in enumerate(given, start=1)]
+    batch = [_message(one, queue, place, number, at_s, ids) for place, one in enumerate(given, start=1)]
     return {"Records": records.make(batch, at_s)}
 
 
-def _message(given: SqsMessage, queue: str, number: int, at_s: float, ids: SampleIds) -> Message:
+def _message(given: SqsMessage, queue: str, place: int, number: int, at_s: float, ids: SampleIds) -> Message:
     body, dedup_id = text_of(given.body), given.deduplication_id
     if queue.endswith(".fifo"):
         if given.group_id is None:
             raise ValueError(f"a message of the FIFO queue {queue} needs a group_id")
         dedup_id = dedup_id or hashlib.sha256(body.encode()).hexdigest()
     message = Message(
-        given.message_id or ids("message", queue, number),
+        given.message_id or ids("message", queue, place),
         body,
         at_s if given.sent_s is None else given.sent_s,
-        number,
+        number * MOST_RECORDS + place,
         given.group_id,
         dedup_id,
         {name: _attribute(value) for name, value in given.attributes.items()} or None,
     )
-    message.receives, message.receipt, message.first_received_s = given.receive_count, number, at_s
+    message.receives, message.receipt, message.first_received_s = given.receive_count, place, at_s
     return message
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
-from engine.sources.samples.common import ACCOUNT, EPOCH_S, SampleIds, text_of
+from engine.sources.samples.common import ACCOUNT, EPOCH_S, MOST_RECORDS, SampleIds, text_of
 from engine.sources.streams.dynamodb import normalised
 from engine.sources.streams.kinesis import members_of_all, record_of
 
@@ -37,6 +37,7 @@ def kinesis(
     role: str = "role",
     at_s: float = EPOCH_S,
     salt: str = "",
+    number: int = 0,
 ) -> dict[str, Any]:
     """A batch of records of one shard.
 
@@ -48,16 +49,17 @@ def kinesis(
         role: Name of the function's role.
         at_s: When they arrived, seconds since the Unix epoch.
         salt: Makes the sequence numbers others than those of another salt.
+        number: Of the batch: at a time that is not earlier, a higher one has higher sequence numbers.
     """
     arn = f"arn:aws:kinesis:{ACCOUNT.region}:{ACCOUNT.account_id}:stream/{stream}"
     rest = members_of_all(arn, f"arn:aws:iam::{ACCOUNT.account_id}:role/{role}")
-    number = _first_number(49 * 10**54, 40, at_s, SampleIds(salt))
+    first = _first_number(49 * 10**54, 40, at_s, number, SampleIds(salt))
     named = list(keys)
     records = []
     for place, value in enumerate(data):
         raw = value if isinstance(value, bytes) else text_of(value).encode()
         read = {
-            "SequenceNumber": str(number + place),
+            "SequenceNumber": str(first + place),
             "PartitionKey": named[place] if place < len(named) else "key",
             "Data": base64.b64encode(raw).decode(),
             "ApproximateArrivalTimestamp": at_s,
@@ -79,6 +81,7 @@ def dynamodb(
     expired: bool = False,
     at_s: float = EPOCH_S,
     salt: str = "",
+    number: int = 0,
 ) -> dict[str, Any]:
     """A batch of changes of a table, as its stream has them.
 
@@ -94,12 +97,13 @@ def dynamodb(
         expired: Time to live removed the items.
         at_s: When it happened, seconds since the Unix epoch.
         salt: Makes the ids others than those of another salt.
+        number: As of `kinesis`.
 
     Raises:
         ValueError: What looks like DynamoDB's JSON is none.
     """
     ids = SampleIds(salt)
-    number = _first_number(0, 12, at_s, ids)
+    first = _first_number(0, 12, at_s, number, ids)
     made_at = "2026-01-01T00:00:00.000"
     arn = f"arn:aws:dynamodb:{ACCOUNT.region}:{ACCOUNT.account_id}:table/{table}/stream/{made_at}"
     records = []
@@ -109,7 +113,7 @@ def dynamodb(
             change["NewImage"] = _item({**key, **(new or {})})
         if event != "INSERT" and view in ("OLD_IMAGE", "NEW_AND_OLD_IMAGES"):
             change["OldImage"] = _item({**key, **(old or {})})
-        change |= {"SequenceNumber": str(number + place), "StreamViewType": view}
+        change |= {"SequenceNumber": str(first + place), "StreamViewType": view}
         record = {"eventID": ids.digest("change", place)[:16].hex(), "eventName": event, "dynamodb": change}
         if expired:
             record["userIdentity"] = _EXPIRED
@@ -144,10 +148,11 @@ def _attribute_value(value: Any) -> dict[str, Any]:
     return {"S": value} if isinstance(value, str) else {"L": [_attribute_value(one) for one in value]}
 
 
-def _first_number(base: int, digits: int, at_s: float, ids: SampleIds) -> int:
-    """A sequence number: later ones are higher, and two of the same time are not the same.
+def _first_number(base: int, digits: int, at_s: float, number: int, ids: SampleIds) -> int:
+    """A sequence number: higher at a later millisecond, and in one for a higher `number` of the event.
 
-    `digits` are those behind the milliseconds.
+    Of two salts it is not the same. `digits` are those behind the milliseconds: half are the event's number.
     """
-    room = int("1" + "0" * digits)
-    return base + int(at_s * 1000) * room + int.from_bytes(ids.digest("sequence")) % (room // 10)
+    room = int("1" + "0" * (digits // 2))
+    own = int.from_bytes(ids.digest("sequence")) % (room - MOST_RECORDS)
+    return base + int(at_s * 1000) * room * room + number * room + own

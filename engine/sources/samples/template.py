@@ -9,7 +9,7 @@ from typing import Any, Final
 from engine.core.spelling import did_you_mean
 from engine.sources.samples.catalogue import SOURCES, SampleSource
 from engine.sources.samples.common import SampleIds
-from engine.sources.samples.fields import FieldValues, fields_in
+from engine.sources.samples.fields import EventValues, FieldValues, fields_in
 
 _NAMED: Final = re.compile(r"([a-z][a-z0-9-]*)(?::(.*))?", re.DOTALL)
 
@@ -76,6 +76,6 @@ class EventTemplate:
             salt: Makes the ids others than those of another salt.
         """
         own = f"{salt}/{number}" if salt or number else ""
-        values = self._values.of(number, SampleIds(own))
+        values = EventValues(self._values, number, SampleIds(own))
         time_s = values(0)["time"]
         return self._make(values, at_s if time_s is None else time_s, own)

@@ -91,19 +91,25 @@ def test_a_change_has_the_images_of_its_kind_and_view(event, view, images):
     assert images == [name for name in made["Records"][0]["dynamodb"] if name.endswith("Image")]
 
 
-def test_numbers_rise_in_a_batch_and_from_event_to_event():
-    """As integers, which is how they are compared."""
-    for source in ("kinesis", "dynamodb"):
-        template = EventTemplate.named(f"{source}:records=3")
-        numbers = [
-            int(record[source.removeprefix("aws:")][member])
-            for number in range(4)
-            for record in template.event(number, 1e9 + number)["Records"]
-            for member in ("sequenceNumber", "SequenceNumber")
-            if member in record[source]
-        ]
+@pytest.mark.parametrize("step_s", [1.0, 0.0])
+@pytest.mark.parametrize(
+    ("source", "member"),
+    [
+        ("kinesis:key=k", "sequenceNumber"),
+        ("dynamodb:table=t", "SequenceNumber"),
+        ("sqs:queue=q.fifo", "SequenceNumber"),
+    ],
+)
+def test_numbers_rise_in_a_batch_and_from_event_to_event(source, member, step_s):
+    """As integers, which is how they are compared; at one time too."""
+    name, template = source.partition(":")[0], EventTemplate.named(f"{source},records=3")
+    numbers = [
+        int(record.get(name, record.get("attributes"))[member])
+        for number in range(20)
+        for record in template.event(number, 1e9 + number * step_s, f"salt/{number}")["Records"]
+    ]
 
-        assert sorted(set(numbers)) == numbers
+    assert sorted(set(numbers)) == numbers
 
 
 def test_data_and_keys_vary_by_record():

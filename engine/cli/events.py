@@ -48,7 +48,7 @@ def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"{text!r} is not FIELD=VALUE")
-    return name, value_of(value)
+    return name, value_of(name, value)
 
 
 def _shown(default: object) -> str:

@@ -54,9 +54,9 @@ def test_every_source_prints_an_event_and_its_fields(cli, source):
 def test_fields_are_set_by_words(cli, tmp_path):
     """Text, JSON and files."""
     (tmp_path / "order.json").write_text('{"id": 7}')
-    printed = cli("events", "sqs", "body=@order.json", "queue=orders, and more")
+    printed = cli("events", "sns", "message=@order.json", "subject=orders, and more")
 
-    assert events.sqs({"id": 7}, queue="orders, and more") == json.loads(printed.stdout)
+    assert events.sns({"id": 7}, subject="orders, and more") == json.loads(printed.stdout)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,11 @@ def test_fields_are_set_by_words(cli, tmp_path):
         (("sqz",), "error: no source 'sqz', did you mean 'sqs'?"),
         (("sqs", "bdy=1"), "error: sqs: no field 'bdy', did you mean 'body'?"),
         (("sqs", "body"), "error: 'body' is not FIELD=VALUE"),
+        (("kinesis", "data=@/bin/true"), "error: data: /bin/true: not a text in UTF-8"),
+        (
+            ("sqs", "queue=bad name!"),
+            "error: sqs: queue: 'bad name!' does not match [A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\\.fifo",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(cli, words, said):

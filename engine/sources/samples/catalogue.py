@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from engine.services.s3.bucket_names import bucket_problem
 from engine.services.s3.notification_rules import EVENTS
 from engine.sources.samples.fields import EventValues, SampleField
+from engine.sources.samples.limits import (
+    key_of_item,
+    matching,
+    message_attributes,
+    names_and_values,
+    path_of_url,
+    up_to,
+)
 from engine.sources.samples.making import (
     make_alb,
     make_dead_letter,
@@ -27,8 +36,15 @@ from engine.sources.samples.making import (
 
 _BODY: Final = {"message": "hello"}
 
+_FUNCTION_NAME: Final = matching(r"[a-zA-Z0-9-_]{1,64}")
+_QUEUE_NAME: Final = matching(r"[A-Za-z0-9_-]{1,80}|[A-Za-z0-9_-]{1,75}\.fifo")
+_TOKEN: Final = matching(r"[!-~]{1,128}")
+_OF_LOGS: Final = matching(r"[^:*]{1,512}")
+
 _TIME: Final = SampleField("time", None, "when it happens; else now, with `engine events` 2026-01-01", "time")
-_FUNCTION: Final = SampleField("function", "function", "name of the function; ids are made of it")
+_FUNCTION: Final = SampleField(
+    "function", "function", "name of the function; ids are made of it", check=_FUNCTION_NAME
+)
 
 
 class SampleSource(NamedTuple):
@@ -47,9 +63,9 @@ class SampleSource(NamedTuple):
 
 _REQUEST: Final = (
     SampleField("method", "GET", "GET, POST, ..."),
-    SampleField("path", "/", "of the URL, decoded"),
-    SampleField("query", {}, "names and values", "object"),
-    SampleField("headers", {}, "names and values", "object"),
+    SampleField("path", "/", "of the URL, decoded", check=path_of_url),
+    SampleField("query", {}, "names and values", "object", check=names_and_values),
+    SampleField("headers", {}, "names and values", "object", check=names_and_values),
     SampleField("body", None, "text as it is, other JSON with its content type", "json"),
 )
 _ROUTE: Final = SampleField("route", None, "GET /orders/{id}: gives path parameters", "route")
@@ -63,13 +79,13 @@ _HAPPENINGS: Final = tuple(
 
 
 _OF_OBJECTS: Final = (
-    SampleField("bucket", "bucket", "its name"),
-    SampleField("key", "photos/cat 1.png", "of the object, not encoded"),
+    SampleField("bucket", "bucket", "its name", check=bucket_problem),
+    SampleField("key", "photos/cat 1.png", "of the object, not encoded", check=up_to(1024)),
     SampleField(
         "event", "ObjectCreated:Put", "ObjectCreated:Copy, ObjectRemoved:Delete, ...", choices=_HAPPENINGS
     ),
     SampleField("body", "hello", "of the object: gives its size and ETag"),
-    SampleField("version", None, "of the object, if the bucket is versioned"),
+    SampleField("version", None, "of the object, if the bucket is versioned", check=up_to(1024)),
     _TIME,
 )
 
@@ -112,11 +128,15 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
         "batch of messages of an SQS queue",
         (
             SampleField("body", _BODY, "text as it is, other JSON as its text", "json"),
-            SampleField("attributes", {}, "message attributes: texts and numbers", "object"),
-            SampleField("queue", "queue", "its name; one that ends in .fifo is FIFO"),
+            SampleField(
+                "attributes", {}, "message attributes: texts and numbers", "object", check=message_attributes
+            ),
+            SampleField("queue", "queue", "its name; one that ends in .fifo is FIFO", check=_QUEUE_NAME),
             SampleField("records", 1, "messages in the batch", "whole"),
-            SampleField("group", None, "MessageGroupId; of FIFO queues else `group`"),
-            SampleField("deduplication", None, "MessageDeduplicationId, FIFO; else of the body"),
+            SampleField("group", None, "MessageGroupId; of FIFO queues else `group`", check=_TOKEN),
+            SampleField(
+                "deduplication", None, "MessageDeduplicationId, FIFO; else of the body", check=_TOKEN
+            ),
             SampleField("receives", 1, "how often it was received, this time included", "whole"),
             _TIME,
         ),
@@ -130,8 +150,8 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
         "batch of records of a Kinesis stream",
         (
             SampleField("data", _BODY, "text as it is, other JSON as its text; base64 in the event", "json"),
-            SampleField("key", "key", "partition key"),
-            SampleField("stream", "stream", "its name"),
+            SampleField("key", "key", "partition key", check=matching(r"(?s:.{1,256})")),
+            SampleField("stream", "stream", "its name", check=matching(r"[a-zA-Z0-9_.-]{1,128}")),
             SampleField("records", 1, "records in the batch", "whole"),
             _TIME,
         ),
@@ -143,10 +163,16 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             SampleField(
                 "event", "INSERT", "INSERT, MODIFY or REMOVE", choices=("INSERT", "MODIFY", "REMOVE")
             ),
-            SampleField("keys", {"id": "a"}, 'key of the item, plain or as {"id": {"S": "a"}}', "object"),
+            SampleField(
+                "keys",
+                {"id": "a"},
+                'key of the item, plain or as {"id": {"S": "a"}}',
+                "object",
+                check=key_of_item,
+            ),
             SampleField("new", {"n": 2}, "what else it holds after the change", "object"),
             SampleField("old", {"n": 1}, "what else it held before", "object"),
-            SampleField("table", "table", "its name"),
+            SampleField("table", "table", "its name", check=matching(r"[a-zA-Z0-9_.-]{3,255}")),
             SampleField("view", _VIEWS[-1], f"of the stream, or {', '.join(_VIEWS[:-1])}", choices=_VIEWS),
             SampleField("expired", False, "time to live removed it", "flag"),  # noqa: FBT003
             SampleField("records", 1, "changes in the batch", "whole"),
@@ -158,9 +184,11 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
         "message of an SNS topic",
         (
             SampleField("message", _BODY, "text as it is, other JSON as its text", "json"),
-            SampleField("subject", None, "for people"),
-            SampleField("attributes", {}, "message attributes: texts and numbers", "object"),
-            SampleField("topic", "topic", "its name"),
+            SampleField("subject", None, "for people", check=matching(r"[^\x00-\x1f\x7f]{1,100}")),
+            SampleField(
+                "attributes", {}, "message attributes: texts and numbers", "object", check=message_attributes
+            ),
+            SampleField("topic", "topic", "its name", check=matching(r"[A-Za-z0-9_-]{1,256}")),
             _FUNCTION,
             _TIME,
         ),
@@ -170,8 +198,8 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
         "event of a bus, by a rule with a pattern",
         (
             SampleField("detail", _BODY, "what happened", "object"),
-            SampleField("source", "shop", "who says so"),
-            SampleField("detail_type", "order.created", "which kind of event it is"),
+            SampleField("source", "shop", "who says so", check=up_to(256)),
+            SampleField("detail_type", "order.created", "which kind of event it is", check=up_to(128)),
             _TIME,
         ),
         make_eventbridge,
@@ -180,7 +208,12 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
         "rule with a schedule, or a schedule of EventBridge Scheduler",
         (
             SampleField("service", "rule", "what fires", choices=("rule", "scheduler")),
-            SampleField("name", None, "of the rule or schedule; else FUNCTION-schedule"),
+            SampleField(
+                "name",
+                None,
+                "of the rule or schedule; else FUNCTION-schedule",
+                check=matching(r"[.\-_A-Za-z0-9]{1,64}"),
+            ),
             _FUNCTION,
             _TIME,
         ),
@@ -191,9 +224,14 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
         (
             SampleField("message", "ERROR: hello\n", "of a log event; JSON as its text", "json"),
             SampleField("records", 1, "log events", "whole"),
-            SampleField("group", "/aws/lambda/function", "name of the log group"),
-            SampleField("stream", None, "name of the log stream; else one of a function"),
-            SampleField("subscription", "subscription", "name of the subscription filter"),
+            SampleField(
+                "group",
+                "/aws/lambda/function",
+                "name of the log group",
+                check=matching(r"[.\-_/#A-Za-z0-9]{1,512}"),
+            ),
+            SampleField("stream", None, "name of the log stream; else one of a function", check=_OF_LOGS),
+            SampleField("subscription", "subscription", "name of the subscription filter", check=_OF_LOGS),
             _TIME,
         ),
         make_logs,
@@ -217,7 +255,7 @@ SOURCES: Final[Mapping[str, SampleSource]] = {
             SampleField("payload", _BODY, "the event", "json"),
             SampleField("error", "Exception", "type of the error it ended with"),
             _ERROR_MESSAGE,
-            SampleField("queue", "dead-letters", "its name"),
+            SampleField("queue", "dead-letters", "its name", check=_QUEUE_NAME),
             _FUNCTION,
             _TIME,
         ),

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from engine.core.spelling import did_you_mean
 from engine.sources.samples.common import MOST_RECORDS, SampleIds
+from engine.sources.samples.limits import Check
 
 Kind = Literal["text", "route", "json", "object", "whole", "flag", "time"]
 
@@ -18,6 +19,7 @@ _PLACEHOLDER: Final = re.compile(r"\{(n|i|uuid)\}")
 _OPENING: Final = {"{": "}", "[": "]"}
 _MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 _MAX_SHOWN: Final = 200
+_YEAR_10000_S: Final = 253_402_300_800
 
 
 class SampleField(NamedTuple):
@@ -31,6 +33,7 @@ class SampleField(NamedTuple):
             text that is none stands for itself; `object`: a JSON object; `whole`: a number from 1 to 10,000;
             `flag`: true or false; `time`: ISO 8601, or seconds since the Unix epoch.
         choices: The values it may have; empty: any of its kind.
+        check: What is told of a value that it cannot have; None: it can have any.
     """
 
     name: str
@@ -38,6 +41,7 @@ class SampleField(NamedTuple):
     about: str
     kind: Kind = "text"
     choices: tuple[str, ...] = ()
+    check: Check | None = None
 
 
 class FieldValues:
@@ -123,15 +127,23 @@ def _read(field: SampleField, text: str) -> Any:
     if field.choices and value not in field.choices:
         hint = did_you_mean(str(value), field.choices) or f"; it can be {', '.join(field.choices)}"
         raise ValueError(f"{field.name}: no {value!r}{hint}")
+    problem = None if field.check is None else field.check(value)
+    if problem is not None:
+        shown = value if isinstance(value, str) else json.dumps(value)
+        raise ValueError(f"{field.name}: {shown[:_MAX_SHOWN]!r} {problem}")
     return value
 
 
 def _moment_s(name: str, text: str) -> float:
     """Seconds since the Unix epoch; a time without an offset is UTC."""
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         pass
+    else:
+        if not 0 <= seconds < _YEAR_10000_S:
+            raise ValueError(f"{name}: {text} is no time: write seconds since 1970, not milliseconds")
+        return seconds
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -155,13 +167,13 @@ def fields_in(text: str) -> dict[str, str]:
         if not equals or not name.strip().isidentifier():
             raise ValueError(f"{rest!r} does not begin with FIELD=")
         end = _end(after)
-        found[name.strip()] = value_of(after[:end])
+        found[name.strip()] = value_of(name.strip(), after[:end])
         rest = after[end + 1 :]
     return found
 
 
-def value_of(text: str) -> str:
-    """A value as it is written: the text of FILE for `@FILE`.
+def value_of(name: str, text: str) -> str:
+    """A value of the field `name` as it is written: the text of FILE for `@FILE`.
 
     Raises:
         ValueError: The file cannot be read, or has more than 64 MiB.
@@ -174,8 +186,10 @@ def value_of(text: str) -> str:
         if len(content) > _MAX_FILE_BYTES:
             raise ValueError("more than 64 MiB are in it")
         return content.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise ValueError(f"{name}: {text[1:]}: not a text in UTF-8") from None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{text[1:]}: {getattr(error, 'strerror', None) or error}") from None
+        raise ValueError(f"{name}: {text[1:]}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _end(text: str) -> int:

@@ -114,6 +114,8 @@ def make_kinesis(values: EventValues, at_s: float, salt: str) -> Any:
 def make_dynamodb(values: EventValues, at_s: float, salt: str) -> Any:
     """A batch of changes."""
     given = values(0)
+    if given["expired"] and given["event"] != "REMOVE":
+        raise ValueError("expired: time to live removes items: event is REMOVE then")
     keys = [values(place)["keys"] for place in range(given["records"])]
     chosen = {name: given[name] for name in ("event", "new", "old", "table", "view", "expired")}
     return dynamodb(*keys, **chosen, at_s=at_s, salt=salt, number=values.number)

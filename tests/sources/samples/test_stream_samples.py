@@ -96,7 +96,7 @@ def test_a_change_has_the_images_of_its_kind_and_view(event, view, images):
     ("source", "member"),
     [
         ("kinesis:key=k", "sequenceNumber"),
-        ("dynamodb:table=t", "SequenceNumber"),
+        ("dynamodb:table=orders", "SequenceNumber"),
         ("sqs:queue=q.fifo", "SequenceNumber"),
     ],
 )

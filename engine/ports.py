@@ -467,6 +467,9 @@ class StreamMappings(Protocol):
     def change(self, mapping: Any, function: str, qualifier: str | None, settings: Any) -> None:
         """Apply new settings from the next batch on. What was read, and how far, stays."""
 
+    async def begun(self, mapping: Any, /) -> None:
+        """Return when it is known where a mapping begins that was enabled, as `open` does."""
+
     def close(self, mapping: Any) -> None:
         """Remove a mapping. Batches that run may end."""
 

@@ -103,6 +103,10 @@ class LateStreamMappings:
         """Apply new settings."""
         self.get().change(mapping, function, qualifier, settings)
 
+    async def begun(self, mapping: Any) -> None:
+        """Return when it is known where it begins."""
+        await self.get().begun(mapping)
+
     def close(self, mapping: Any) -> None:
         """Remove a mapping."""
         self.get().close(mapping)

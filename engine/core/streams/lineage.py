@@ -42,6 +42,7 @@ class Lineage:
             each.shard_id: Shard.resumed(each, settings, known.get(each.shard_id, {})) for each in checkpoints
         }
         self.is_known = bool(self.shards)
+        self._since_s: float | None = None
 
     def listed(self, infos: Sequence[ShardInfo]) -> None:
         """All shards that there are."""
@@ -55,6 +56,11 @@ class Lineage:
             if shard.shard_id not in names:
                 self._missed(shard)
         self.is_known = True
+
+    def not_listed(self, now_s: float) -> None:
+        """They could not be listed. `LATEST` is what comes after the first time."""
+        if self._since_s is None:
+            self._since_s = now_s
 
     def children(self, infos: Iterable[ShardInfo]) -> bool:
         """A read named the children of a shard that ended. Whether their parents are known too."""
@@ -111,6 +117,8 @@ class Lineage:
     def _start(self) -> StreamPosition:
         settings = self._settings
         if settings.starting_position is PositionType.LATEST:
+            if self._since_s is not None:
+                return StreamPosition(PositionType.AT_TIMESTAMP, timestamp_s=self._since_s)
             return LATEST
         if settings.starting_position is PositionType.AT_TIMESTAMP:
             return StreamPosition(PositionType.AT_TIMESTAMP, timestamp_s=settings.timestamp_s)

@@ -30,11 +30,14 @@ from engine.core.streams.commands import (
 from engine.core.streams.counts import StreamCounts, StreamReport
 from engine.core.streams.lineage import Lineage
 from engine.core.streams.records import (
+    LATEST,
     TRIM_HORIZON,
+    PositionType,
     ReadFailure,
     ShardCheckpoint,
     ShardInfo,
     StreamPage,
+    StreamPosition,
     StreamRecord,
 )
 from engine.core.streams.settings import MAX_PAYLOAD_BYTES, StreamSettings
@@ -137,6 +140,7 @@ class StreamPoller:
         """The shards could not be listed. GONE: there is no such stream."""
         self._is_listing = False
         self._listing_failures += 1
+        self._lineage.not_listed(now_s)
         commands: list[StreamCommand] = []
         if failure is ReadFailure.GONE and not self.is_gone:
             self.is_gone = True
@@ -185,6 +189,8 @@ class StreamPoller:
             return []
         shard.request = None
         shard.cursor = None
+        if shard.position is LATEST:  # what comes from now on is wanted, however long this takes
+            shard.position = StreamPosition(PositionType.AT_TIMESTAMP, timestamp_s=request.not_before_s)
         self.counts.failed_reads += 1
         commands: list[StreamCommand] = []
         if failure is ReadFailure.EXPIRED and request.cursor is not None:

@@ -92,7 +92,9 @@ class EventSourceMappings:
         state = "Updating"
         if settings.enabled != was_enabled:
             state = "Enabling" if settings.enabled else "Disabling"
-        return Answer(self._document(kind, mapping, state))
+        answer = Answer(self._document(kind, mapping, state))
+        await kind.applied(mapping)
+        return answer
 
     @operation("DeleteEventSourceMapping", writes=True)
     async def delete(self, call: Call) -> Answer:

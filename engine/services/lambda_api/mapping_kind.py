@@ -94,6 +94,10 @@ class MappingKind(ABC):
         """Apply new settings from the next batch on."""
 
     @abstractmethod
+    async def applied(self, mapping: Any) -> None:
+        """Return when what is sent from now on is polled as the settings that were changed last say."""
+
+    @abstractmethod
     def close(self, mapping: Any) -> None:
         """Remove a mapping. Batches that run may end."""
 

@@ -86,6 +86,9 @@ class QueueMappingKind(MappingKind):
         """Apply new settings from the next batch on."""
         self._mappings.change(mapping, *address, settings, self._busy_reader(address))
 
+    async def applied(self, mapping: QueueMapping) -> None:
+        """At once: a queue keeps what is sent."""
+
     def close(self, mapping: QueueMapping) -> None:
         """Remove a mapping. Batches that run may end."""
         self._mappings.close(mapping)

@@ -130,6 +130,10 @@ class StreamMappingKind(MappingKind):
         """Apply new settings from the next batch on; how far the stream was read stays."""
         self._mappings.change(mapping, *address, settings)
 
+    async def applied(self, mapping: StreamMapping) -> None:
+        """Return when it is known where a mapping that was enabled begins."""
+        await self._mappings.begun(mapping)
+
     def close(self, mapping: StreamMapping) -> None:
         """Remove a mapping. Batches that run may end."""
         self._mappings.close(mapping)

@@ -63,15 +63,15 @@ class CheckpointSaver:
     async def keep(
         self, now: Callable[[], StreamCheckpoints | None], begun: asyncio.Event, ended: anyio.Event
     ) -> None:
-        """Save what `now` returns once it has `begun`, whenever it changes, and when it has `ended`.
+        """Save what `now` returns, then set `begun`; again whenever it changes, and when it has `ended`.
 
         None: there is nothing to be saved yet.
         """
-        await begun.wait()
         while True:
             is_last = ended.is_set()
             began_s = self._folder.clock.now()
             await self._save(now())
+            begun.set()
             if is_last:
                 return
             wait_s = max(SAVED_EVERY_S, _SHARE * (self._folder.clock.now() - began_s))

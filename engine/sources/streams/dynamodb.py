@@ -79,6 +79,8 @@ class DynamodbClient:
             answer = await self._endpoint.call("DescribeStream", document)
             description = AnswerMembers("DescribeStream", answer).table("StreamDescription")
             self._identify(description)
+            if description.get("StreamStatus") == _ENABLING:
+                return []  # nothing can be in it yet
             found += AnswerMembers("DescribeStream", description).each("Shards", _shard)
             last = description.get("LastEvaluatedShardId")
             if not last:
@@ -195,3 +197,4 @@ def _label_and_arn(stream: dict[str, Any]) -> tuple[str, str]:
 
 
 _COLONS: Final = 5
+_ENABLING: Final = "ENABLING"

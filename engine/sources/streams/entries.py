@@ -48,6 +48,7 @@ class StreamEntry:
         counts: What became of its records, while it ran this function.
         sizes: Of the batches that the function ran for.
         earlier: What it did for functions that it ran before, by name.
+        begun: Set once it is known, and kept on disk, where its reading begins; or that this cannot be yet.
         changed: Set to have what runs for it end; there is another one then, unless it is closed.
         checkpoints: How far it is, while nothing runs for it.
         tried: The batches that failed and are not given up, then: `StreamPoller.tried`.
@@ -68,6 +69,7 @@ class StreamEntry:
     client: StreamClient
     counts: StreamCounts
     sizes: BatchSizes
+    begun: asyncio.Event
     changed: asyncio.Event
     checkpoints: tuple[ShardCheckpoint, ...] = ()
     tried: Mapping[str, Mapping[int, Tried]] | None = None

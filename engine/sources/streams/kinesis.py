@@ -28,6 +28,7 @@ CONTENT_TYPE: Final = "application/x-amz-json-1.1"
 READ_LIMIT: Final = 10_000
 _MOST_PAGES: Final = 1_000
 _COLONS: Final = 5
+_CREATING: Final = "CREATING"
 
 
 class KinesisClient:
@@ -73,10 +74,10 @@ class KinesisClient:
         return True
 
     async def list_shards(self) -> Sequence[ShardInfo]:
-        """All shards, all pages. GONE if it is another stream than before."""
+        """All shards, all pages; none while it is being created. GONE if it is another stream than before."""
         with self._endpoint.telling_lost():
-            await self._identify()
-            made_at, shards = self._made_at, await self._list()
+            is_there = await self._identify() != _CREATING
+            made_at, shards = self._made_at, await self._list() if is_there else ()
             self.identity = None if made_at is None else str(made_at)
             return shards
 
@@ -125,8 +126,8 @@ class KinesisClient:
         """Let go of connections."""
         self._endpoint.close()
 
-    async def _identify(self) -> None:
-        """Raise StreamError, GONE, if the stream of this name is not the one that was read."""
+    async def _identify(self) -> Any:
+        """Its status. Raises StreamError, GONE, if the stream of this name is not the one that was read."""
         endpoint = self._endpoint
         answer = await endpoint.call("DescribeStreamSummary", {"StreamName": self._stream})
         endpoint.in_doubt = False
@@ -139,6 +140,7 @@ class KinesisClient:
         before, self._made_at = self._made_at, made_at
         if before not in (None, made_at):
             raise endpoint.lose(f"{self._stream} was deleted, and made anew")
+        return summary.get("StreamStatus")
 
 
 def _shard(shard: dict[str, Any]) -> ShardInfo:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import anyio
@@ -125,9 +125,8 @@ class LiveStreamMappings:
         serving = self._serving.get(settings.type)
         if serving is not None:
             group, sink = serving
-            started = anyio.Event()
-            group.start_soon(self._live, entry, sink, started)
-            await _positioned([(entry, started)])
+            group.start_soon(self._live, entry, sink)
+            await self.begun(entry)
         return entry
 
     def change(self, entry: StreamEntry, function: str, qualifier: str | None, settings: StreamEvent) -> None:
@@ -136,6 +135,16 @@ class LiveStreamMappings:
         entry.settings = settings
         entry.modified_s = self._host.clock.wall()
         entry.changed.set()
+
+    async def begun(self, *entries: StreamEntry) -> None:
+        """Return when it is known where each enabled one begins, or that it cannot be yet; or within seconds.
+
+        What is put after that, `LATEST` gets, also from an engine that was killed then.
+        """
+        with anyio.move_on_after(_OPENED_WITHIN_S):
+            for entry in entries:
+                if entry.settings.enabled and entry.settings.type in self._serving:
+                    await entry.begun.wait()
 
     def close(self, entry: StreamEntry) -> None:
         """Remove a mapping. Batches that run may end."""
@@ -162,10 +171,10 @@ class LiveStreamMappings:
             await self._sweep()
             async with anyio.create_task_group() as group:
                 self._serving[kind] = group, sink
-                begun = [(entry, anyio.Event()) for entry in self._of(kind)]
-                for entry, started in begun:
-                    group.start_soon(self._live, entry, sink, started)
-                await _positioned(begun)
+                entries = self._of(kind)
+                for entry in entries:
+                    group.start_soon(self._live, entry, sink)
+                await self.begun(*entries)
                 task_status.started(None)
                 await stopping.wait()
                 del self._serving[kind]
@@ -177,25 +186,22 @@ class LiveStreamMappings:
     def _of(self, kind: str) -> list[StreamEntry]:
         return [entry for entry in self._entries.values() if entry.settings.type == kind]
 
-    async def _live(self, entry: StreamEntry, sink: Sink, started: anyio.Event) -> None:
+    async def _live(self, entry: StreamEntry, sink: Sink) -> None:
         """Read for a mapping, each time with its newest settings, until it is closed or all are."""
         saver, is_new = self._saver(entry), True
         try:
             while not entry.is_closed and entry.settings.type in self._serving:
                 entry.changed = asyncio.Event()
                 if not entry.settings.enabled:
-                    started.set()
                     await entry.changed.wait()
                     continue
                 if is_new and saver is not None and (kept := await saver.load()) is not None:
                     entry.take(kept)
                 is_new = False
                 entry.driver = driver = self._driver(entry, sink)
-                started.set()
                 async with anyio.create_task_group() as group:
                     ended = anyio.Event()
-                    if saver is not None:
-                        group.start_soon(saver.keep, entry.now, driver.positioned, ended)
+                    group.start_soon(_keep, entry, driver, saver, ended)
                     await driver.run(entry.changed)
                     ended.set()
                 entry.checkpoints, entry.stream = driver.checkpoints(), driver.stream
@@ -204,7 +210,7 @@ class LiveStreamMappings:
             if entry.is_closed and saver is not None:
                 await saver.remove()
         finally:
-            started.set()
+            entry.begun.set()
             entry.driver = None
             entry.client.close()
 
@@ -229,6 +235,7 @@ class LiveStreamMappings:
             client=client_of(settings, function, host, self._access),
             counts=StreamCounts(),
             sizes=BatchSizes(),
+            begun=asyncio.Event(),
             changed=asyncio.Event(),
         )
         self._entries[entry.uuid] = entry
@@ -275,16 +282,15 @@ class LiveStreamMappings:
         return driver
 
 
-async def _positioned(begun: Iterable[tuple[StreamEntry, anyio.Event]]) -> None:
-    """Return when it is known where each begins, or that it cannot be known yet; or within seconds.
-
-    What is put after that, `LATEST` gets.
-    """
-    with anyio.move_on_after(_OPENED_WITHIN_S):
-        for entry, started in begun:
-            await started.wait()
-            if entry.driver is not None:
-                await entry.driver.positioned.wait()
+async def _keep(
+    entry: StreamEntry, driver: StreamDriver, saver: CheckpointSaver | None, ended: anyio.Event
+) -> None:
+    """Have it known when the mapping has begun, and keep its checkpoints until the driver has ended."""
+    await driver.positioned.wait()
+    if saver is None:
+        entry.begun.set()
+    else:
+        await saver.keep(entry.now, entry.begun, ended)
 
 
 def mappings_of(host: Host) -> LiveStreamMappings:

@@ -117,6 +117,17 @@ def test_latest_is_the_time_of_the_first_read_also_after_a_long_pause() -> None:
     assert [["meanwhile"]] == payloads(made)
 
 
+def test_latest_is_the_time_of_the_first_read_also_if_that_failed() -> None:
+    stream = ScriptedStream()
+    stream.put("k", START_S - 1, "before")
+    stream.failures = [ReadFailure.ERROR] * 3
+    made = opened(stream, starting_position=PositionType.LATEST)
+    put(made, "after")
+    made.run(10)
+
+    assert [["after"]] == payloads(made)
+
+
 def test_at_timestamp_skips_what_is_older() -> None:
     stream = ScriptedStream()
     for at_s in (-20, -10, -5):

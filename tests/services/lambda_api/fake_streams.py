@@ -30,6 +30,7 @@ class FakeStreams:
     def __init__(self, account: Account) -> None:
         self.streams: set[str] = set()
         self.mappings: dict[str, FakeMapping] = {}
+        self.begun_uuids: list[str] = []
         self._account = account
 
     def __iter__(self) -> Iterator[FakeMapping]:
@@ -84,6 +85,9 @@ class FakeStreams:
         settings: KinesisEvent | DynamodbEvent,
     ) -> None:
         mapping.function, mapping.qualifier, mapping.settings = function, qualifier, settings
+
+    async def begun(self, mapping: FakeMapping) -> None:
+        self.begun_uuids.append(mapping.uuid)
 
     def close(self, mapping: FakeMapping) -> None:
         del self.mappings[mapping.uuid]

@@ -191,7 +191,10 @@ def test_a_disabled_mapping_shows_what_became_of_its_last_batch(bench):
         answer.document["LastProcessingResult"],
     )
     assert ("Disabled", "OK") == tuple(get(bench, uuid)[name] for name in ("State", "LastProcessingResult"))
+    bench.streams.begun_uuids.clear()
+
     assert "Enabling" == update(bench, uuid, Enabled=True).document["State"]
+    assert [uuid] == bench.streams.begun_uuids  # the answer waited for it
     assert "Updating" == update(bench, uuid, BatchSize=1).document["State"]
 
 

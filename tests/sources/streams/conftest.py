@@ -59,7 +59,7 @@ class StreamSite:
     """`event` is the mapping of the function `work`; `act` gets a `StreamRun`.
 
     With `checkpoints`, a folder, and the stream of an earlier one as `reads` it is that engine, restarted.
-    `offloaded_s` has when files were read or written.
+    `offloaded_s` has when files were read or written; each takes `file_s`.
     """
 
     def __init__(
@@ -71,13 +71,14 @@ class StreamSite:
         settings: dict[str, Any] | None = None,
         checkpoints: Path | None = None,
         reads: ScriptedStream | None = None,
+        file_s: float = 0.0,
         **event: Any,
     ) -> None:
         self.event = KinesisEvent(**{"stream": "s", "starting_position": "TRIM_HORIZON", **event})
         self.act, self._shards, self._stream = act, shards, stream or {}
         self.functions = [Function("work", handler=HANDLER, **(function or {}))]
         self._settings = settings or {}
-        self._checkpoints, self._reads = checkpoints, reads
+        self._checkpoints, self._reads, self._file_s = checkpoints, reads, file_s
         self.offloaded_s: list[float] = []
         self.runs: list[StreamRun] = []
         self.said: list[str] = []
@@ -138,6 +139,7 @@ class StreamSite:
 
     async def _offload(self, work: Callable[[], T], /) -> T:
         self.offloaded_s.append(self.clock.now())
+        await anyio.sleep(self._file_s)
         return work()
 
     def _deliver(self, arn: str, record: DestinationRecord) -> None:

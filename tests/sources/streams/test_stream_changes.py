@@ -5,7 +5,10 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from engine.core.streams.records import ReadFailure
 from engine.testing import Act
+
+UUID = "11111111-2222-3333-4444-555555555555"
 
 
 def settings_of(site, **values):
@@ -42,3 +45,39 @@ async def test_a_batch_is_tried_no_oftener_because_its_mapping_is_changed(make_s
 
         assert [["bad"]] * 3 == site.batches
         assert b'"approximateInvokeCount":3' in record.body
+
+
+async def test_a_mapping_that_is_enabled_begins_before_that_is_answered(make_stream_site):
+    """What is put after it, `LATEST` gets; not what was put before."""
+    latest = {"starting_position": "LATEST"}
+    async with make_stream_site(enabled=False, **latest) as site:
+        site.put("before")
+        site.mappings.change(site.entry, "work", None, settings_of(site, **latest))
+        await site.mappings.begun(site.entry)
+        site.put("after")
+        await anyio.sleep(3)
+
+        assert ["after"] == site.data
+
+
+async def test_latest_is_from_when_a_mapping_was_made_also_if_the_stream_did_not_answer(make_stream_site):
+    """It is asked again until it does, and read from then on."""
+    latest = {"starting_position": "LATEST"}
+    async with make_stream_site(enabled=False, **latest) as site:
+        site.put("before")
+        await anyio.sleep(5)
+        site.stream.fail(ReadFailure.ERROR, times=3)
+        await site.mappings.open("work", None, settings_of(site, enabled=True, **latest))
+        site.put("after")
+        await anyio.sleep(30)
+
+        assert ["after"] == site.data
+
+
+async def test_a_mapping_that_was_made_is_kept_before_that_is_answered(make_stream_site, tmp_path):
+    """An engine that is killed then goes on from there."""
+    async with make_stream_site(checkpoints=tmp_path / "now", file_s=0.1, enabled=False) as site:
+        settings = settings_of(site, enabled=True, starting_position="LATEST")
+        await site.mappings.open("work", None, settings, uuid=UUID)
+
+        assert [f"{UUID}.json"] == [path.name for path in (tmp_path / "now").iterdir()]

@@ -118,6 +118,29 @@ async def test_requests_are_signed_and_share_a_connection():
     ]
 
 
+async def test_a_stream_that_is_being_created_has_no_shards_yet():
+    """So that it is read from its beginning: kinesis-mock lists them while nothing can be put."""
+    shard = {"ShardId": "a", "SequenceNumberRange": {"StartingSequenceNumber": "1"}}
+    of_stream = {**SUMMARY["StreamDescriptionSummary"], "StreamStatus": "CREATING"}
+    of_table = {"StreamArn": TABLE, "StreamStatus": "ENABLING", "Shards": [shard]}
+
+    def respond(operation, _):
+        if operation == "DescribeStreamSummary":
+            return answer(200, {"StreamDescriptionSummary": of_stream})
+        return answer(200, {"Shards": [shard], "StreamDescription": of_table})
+
+    async with serving(respond) as (url, _):
+        clients = (kinesis_at(url), dynamodb_at(url))
+        early = [list(await client.list_shards()) for client in clients]
+        of_stream["StreamStatus"], of_table["StreamStatus"] = "ACTIVE", "ENABLED"
+        later = [[one.shard_id for one in await client.list_shards()] for client in clients]
+        for client in clients:
+            client.close()
+
+    assert [[], []] == early
+    assert [["a"], ["a"]] == later
+
+
 async def test_pages_of_shards_are_put_together():
     """With parents and ends."""
 

@@ -166,6 +166,22 @@ class EventSource(Protocol):
         """
 
 
+class ConfiguredUrl(NamedTuple):
+    """A function URL that the engine's configuration has.
+
+    Attributes:
+        id: As in its host name.
+        function: Whose it is.
+        qualifier: An alias or None.
+        config: The members `AuthType`, `InvokeMode` and, if pages of other origins may use it, `Cors`.
+    """
+
+    id: str
+    function: str
+    qualifier: str | None
+    config: Mapping[str, Any]
+
+
 class FunctionUrlHost(Protocol):
     """Serves function URLs. The Lambda API opens and closes them; `sources/http` implements it."""
 
@@ -184,6 +200,9 @@ class FunctionUrlHost(Protocol):
 
     def close(self, url_id: str) -> None:
         """Stop serving the URL; does nothing if it is not open."""
+
+    def configured(self) -> Sequence[ConfiguredUrl]:
+        """Those that are served without having been opened."""
 
     def address(self, url_id: str) -> str:
         """The URL as clients reach it, with a slash at its end."""

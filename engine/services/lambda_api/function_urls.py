@@ -5,6 +5,7 @@ Source: Lambda API reference, CreateFunctionUrlConfig and the other operations o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,12 +22,20 @@ _NO_FUNCTION: Final = "Function does not exist"
 
 
 class FunctionUrls:
-    """The URLs of all functions and aliases. IAM settings are kept and shown, and not applied."""
+    """The URLs of all functions and aliases. IAM settings are kept and shown, and not applied.
+
+    One of the configuration is shown as long as no other was made for the same function; it stays as it is.
+    """
 
     def __init__(self, registry: FunctionRegistry, host: FunctionUrlHost | None) -> None:
         """`host` is None in an engine without a listener for HTTP events."""
         self._registry = registry
         self._host = host
+        since_s = registry.since_s
+        self._configured: dict[str, dict[str, Url]] = {}
+        for one in () if host is None else host.configured():
+            url = Url(id=one.id, config=dict(one.config), created_s=since_s, modified_s=since_s)
+            self._configured.setdefault(one.function, {})[one.qualifier or LATEST] = url
 
     def restore(self) -> None:
         """Serve the URLs of functions that came over the API before."""
@@ -66,7 +75,7 @@ class FunctionUrls:
         """UpdateFunctionUrlConfig: members that are not given stay."""
         members = dict(call.members)
         record, qualifier = self._named(call, _NO_FUNCTION)
-        url = self._url(record, qualifier)
+        url = self._own(record, qualifier)
         url.config = url.config | members
         self._open(record, qualifier, url)
         url.modified_s = self._registry.now_s()
@@ -76,7 +85,7 @@ class FunctionUrls:
     async def delete(self, call: Call) -> Answer:
         """DeleteFunctionUrlConfig."""
         record, qualifier = self._named(call, _NOTHING)
-        self.close(self._url(record, qualifier))
+        self.close(self._own(record, qualifier))
         del record.urls[qualifier]
         return Answer({})
 
@@ -91,7 +100,7 @@ class FunctionUrls:
         record = self._registry.function(call.name, _NO_FUNCTION)
         return list_document(
             "FunctionUrlConfigs",
-            record.urls,
+            self._shown(record),
             call.parameters,
             lambda qualifier: self._document(record, qualifier),
         )
@@ -114,10 +123,22 @@ class FunctionUrls:
         found = self._registry.find(self._registry.address(call), missing)
         return found.record, found.qualifier
 
+    def _shown(self, record: FunctionRecord) -> Mapping[str, Url]:
+        """All URLs of a function, by qualifier."""
+        return {**self._configured.get(record.name, {}), **record.urls}
+
     def _url(self, record: FunctionRecord, qualifier: str) -> Url:
-        url = record.urls.get(qualifier)
+        url = self._shown(record).get(qualifier)
         if url is None:
             raise not_found(_NOTHING)
+        return url
+
+    def _own(self, record: FunctionRecord, qualifier: str) -> Url:
+        """One that came over this API. Raises ServiceError."""
+        url = self._url(record, qualifier)
+        if qualifier not in record.urls:
+            message = f"The URL of {record.name} is defined in the engine's configuration: change it there."
+            raise invalid_parameter(message)
         return url
 
     def _changed(self, record: FunctionRecord, qualifier: str) -> Document:

@@ -154,6 +154,24 @@ def _entries_below(prefix: str, function: str, route: Route) -> list[Entry[Route
     return [Entry(ANY, path, function, route) for path in paths]
 
 
+def url_config(route: Route) -> dict[str, Any]:
+    """The members of a URL's configuration that make its route what it is."""
+    mode = "BUFFERED" if route.streams is None else "RESPONSE_STREAM"
+    config: dict[str, Any] = {"AuthType": "NONE", "InvokeMode": mode}
+    rule = route.cors
+    if rule is not None:
+        members = {
+            "AllowCredentials": rule.credentials,
+            "AllowHeaders": list(rule.headers),
+            "AllowMethods": list(rule.methods),
+            "AllowOrigins": list(rule.origins),
+            "ExposeHeaders": list(rule.expose),
+            "MaxAge": rule.max_age_s,
+        }
+        config["Cors"] = {name: value for name, value in members.items() if value}
+    return config
+
+
 def _cors(document: Mapping[str, Any] | None) -> Cors | None:
     if not document or not document.get("AllowOrigins"):
         return None

@@ -9,7 +9,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from engine.core.payload_limits import MAX_EVENT_BYTES
-from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sink
+from engine.ports import Binding, ConfiguredUrl, EventSource, Finding, Host, SettingsModel, Sink
 from engine.protocols.http.request_gate import RequestGate
 from engine.protocols.http.server import HttpLimits, HttpServer, Request, named_listener
 from engine.sources.http.error_responses import error_responses
@@ -19,6 +19,7 @@ from engine.sources.http.function_urls import (
     UrlRouters,
     prefix_of,
     unknown_url_entries,
+    url_config,
     url_routes,
 )
 from engine.sources.http.gate import HttpGate
@@ -52,9 +53,13 @@ class HttpSource:
         self._entries = entries
         self._urls: dict[str, list[Entry[Route]]] = {}
         self._hosts = UrlRouters()
-        for entry in entries:
-            if entry.endpoint.payload.front_door is FrontDoor.URL:
-                self._hosts.add(stable_id("url", entry.owner, 32), entry.endpoint)
+        self._configured = {
+            stable_id("url", entry.owner, 32): entry.endpoint
+            for entry in entries
+            if entry.endpoint.payload.front_door is FrontDoor.URL
+        }
+        for url_id, route in self._configured.items():
+            self._hosts.add(url_id, route)
         self._router = self._new_router()
         self._event_handler: HttpEventHandler | None = None
         self._gate: HttpGate | None = None
@@ -103,8 +108,17 @@ class HttpSource:
             self._hosts.remove(url_id)
             self._reroute()
 
+    def configured(self) -> list[ConfiguredUrl]:
+        """The catch-all of the listener, if it is a function URL."""
+        return [
+            ConfiguredUrl(url_id, route.function, route.qualifier, url_config(route))
+            for url_id, route in self._configured.items()
+        ]
+
     def address(self, url_id: str) -> str:
         """The URL as clients on this machine reach it."""
+        if url_id in self._configured:
+            return f"{self._base}/"
         return f"{self._base}{prefix_of(url_id)}/"
 
     def handle_url(self, request: Request) -> bool:

@@ -23,7 +23,7 @@ from engine.core.rate import Rate
 from engine.errors import EngineError
 from engine.packages.deployment import Readiness
 from engine.packages.store import PackageStore
-from engine.ports import Host
+from engine.ports import ConfiguredUrl, Host
 from engine.protocols.aws.router import AwsRouter
 from engine.protocols.aws.service_model import Node
 from engine.protocols.http.message import Request
@@ -182,14 +182,18 @@ class FakeDeployment:
 class FakeFunctionUrls:
     """Function URLs that nobody serves."""
 
-    def __init__(self) -> None:
+    def __init__(self, configured: list[ConfiguredUrl]) -> None:
         self.urls: dict[str, tuple[str, str | None]] = {}
+        self._configured = configured
 
     def open(self, url_id: str, function: str, qualifier: str | None, *_: object) -> None:
         self.urls[url_id] = function, qualifier
 
     def close(self, url_id: str) -> None:
         del self.urls[url_id]
+
+    def configured(self) -> list[ConfiguredUrl]:
+        return self._configured
 
     def address(self, url_id: str) -> str:
         return f"http://127.0.0.1:3000/_url/{url_id}/"
@@ -225,6 +229,7 @@ class Bench:
         fetches: bool = False,
         spawner: Callable[..., object] = spawn,
         account: Account = ACCOUNT,
+        urls: list[ConfiguredUrl] | None = None,
     ) -> None:
         self.sink = ScriptedSink()
         self.fetched = b""
@@ -238,7 +243,7 @@ class Bench:
         )
         self.deployment, self.function_urls, self.package_store = (
             FakeDeployment(),
-            FakeFunctionUrls(),
+            FakeFunctionUrls(urls or []),
             package_store,
         )
         self.registry = FunctionRegistry({function.name: function for function in functions}, self.host)

@@ -7,8 +7,10 @@ import re
 
 import pytest
 
+from engine.core.function import Function
 from engine.errors import ConfigError
 from engine.packages.deployment import Readiness
+from engine.ports import ConfiguredUrl
 from engine.services.lambda_api.runtimes import RUNTIMES
 
 ARN = "arn:aws:lambda:eu-west-1:123456789012:function:"
@@ -738,6 +740,32 @@ def test_a_url_is_made_changed_and_taken_away(published):
     assert [updated | {"InvokeMode": "BUFFERED"}] == listed
     assert 204 == published.ask("DELETE", f"{URL}?Qualifier=live").status
     assert {} == published.function_urls.urls
+
+
+def test_a_url_of_the_configuration_is_shown_and_stays(make_bench):
+    """It cannot be changed over the API; one that is made there for the same function comes before it."""
+    cors = {"AllowOrigins": ["*"]}
+    config = {"AuthType": "NONE", "InvokeMode": "RESPONSE_STREAM", "Cors": cors}
+    bench = make_bench(
+        [Function("site", handler="a.b"), Function("other", handler="a.b")],
+        urls=[ConfiguredUrl("abc", "site", None, config)],
+    )
+    url = "/2021-10-31/functions/site/url"
+    shown = get(bench, url)
+    listed = get(bench, f"{url}s")["FunctionUrlConfigs"]
+    refused = [error_of(bench.call("PUT", url, Cors={})), error_of(bench.ask("DELETE", url))]
+    others = get(bench, "/2021-10-31/functions/other/urls")["FunctionUrlConfigs"]
+    bench.call("POST", url, AuthType="AWS_IAM")
+
+    assert ("http://127.0.0.1:3000/_url/abc/", "RESPONSE_STREAM", cors) == (
+        shown["FunctionUrl"],
+        shown["InvokeMode"],
+        shown["Cors"],
+    )
+    assert ([shown], []) == (listed, others)
+    assert 2 * [(400, "InvalidParameterValueException")] == [error[:2] for error in refused]
+    assert "The URL of site is defined in the engine's configuration: change it there." == refused[0][2]
+    assert "AWS_IAM" == get(bench, url)["AuthType"]
 
 
 def test_tags_come_and_go(made):

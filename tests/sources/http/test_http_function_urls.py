@@ -1,6 +1,7 @@
 """Function URLs by host name and by path, over raw connections to a listener."""
 
 import json
+import re
 
 import pytest
 
@@ -34,6 +35,20 @@ async def test_a_function_url_is_served_at_a_host_of_its_own(serving, suffix):
     assert (host, host) == (document["headers"]["host"], context["domainName"])
     assert (ID, ID, "$default") == (context["domainPrefix"], context["apiId"], document["routeKey"])
     assert context["requestId"] == headers["x-amzn-requestid"]
+
+
+async def test_the_catch_all_of_a_listener_is_a_function_url_of_the_configuration(serving):
+    """Its address is the listener's own; routes of APIs are none."""
+    settings = {"response_stream": True, "cors": {"origins": ["*"], "max_age_s": 5}}
+    async with serving({"f": settings, "api": {"path": "/x"}}) as (wire, sink):
+        (url,) = sink.source.configured()
+        status, _, _ = await wire.ask(b"GET /y", host=f"{url.id}.lambda-url.eu-west-1.localhost")
+        address = sink.source.address(url.id)
+
+    assert ("f", None, 200) == (url.function, url.qualifier, status)
+    assert ("NONE", "RESPONSE_STREAM") == (url.config["AuthType"], url.config["InvokeMode"])
+    assert {"AllowOrigins": ["*"], "AllowMethods": ["*"], "MaxAge": 5} == url.config["Cors"]
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
 
 
 async def test_the_url_of_an_alias_that_is_gone_refuses_access(serving):

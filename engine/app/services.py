@@ -86,6 +86,7 @@ class Services:
             self._config.partner,
             host.account,
             engine.endpoint_url,
+            clock=engine.platform.clock,
             spawn=spawn,
             say=engine.say,
             declared=declarations(self._config.resources.streams, self._config.resources.tables),

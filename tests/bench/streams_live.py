@@ -38,7 +38,9 @@ async def taken_per_s(executor: str, records: int) -> tuple[float, float]:
             stream.put(f"key-{number % 997}", b"%0100d" % number)
         services = ServiceRegistry()
         account = engine.config.account
-        partner = Partner("none", account, None, spawn=lambda *_: None, say=lambda _: None)
+        partner = Partner(
+            "none", account, None, clock=engine.platform.clock, spawn=lambda *_: None, say=lambda _: None
+        )
         services.add(
             StreamAccess(
                 partner=partner, senders={}, role_of=lambda name: name, client=lambda _settings: stream

@@ -17,8 +17,9 @@ from engine.services.partner.settings import ATTRIBUTES, DataStreamSettings, Tab
 _DEFAULT_RETENTION_HOURS: Final = 24
 _WITHIN_S: Final = 10.0
 _LONGEST_REASON: Final = 300
-_THERE_ALREADY: Final = "ResourceInUseException"
-"""Of a stream or table of that name: it stays as it is."""
+_IN_USE: Final = "ResourceInUseException"
+"""There is a stream or table of that name, and it stays as it is; or what follows on it has to wait."""
+_ASKED_AGAIN_S: Final = 0.1
 _KINESIS: Final = ("kinesis", "Kinesis_20131202", "application/x-amz-json-1.1")
 _DYNAMODB: Final = ("dynamodb", "DynamoDB_20120810", "application/x-amz-json-1.0")
 
@@ -32,6 +33,8 @@ class Declaration(NamedTuple):
         target: `X-Amz-Target`.
         content_type: `Content-Type`.
         members: Of its body.
+        follows: On what the one before it made: left out if that was there already, and sent again until
+            it is ready.
     """
 
     what: str
@@ -39,6 +42,7 @@ class Declaration(NamedTuple):
     target: str
     content_type: str
     members: Mapping[str, Any]
+    follows: bool = False
 
 
 def declarations(
@@ -53,7 +57,7 @@ def declarations(
         yield _declared(what, _KINESIS, "CreateStream", members)
         if stream.retention_hours != _DEFAULT_RETENTION_HOURS:
             period = {"StreamName": name, "RetentionPeriodHours": stream.retention_hours}
-            yield _declared(what, _KINESIS, "IncreaseStreamRetentionPeriod", period)
+            yield _declared(what, _KINESIS, "IncreaseStreamRetentionPeriod", period)._replace(follows=True)
     for name, table in tables.items():
         yield _declared(f"table {name!r}", _DYNAMODB, "CreateTable", _table(name, table))
 
@@ -110,8 +114,10 @@ class DeclaredResources:
         made = self._made
         try:
             with anyio.move_on_after(_WITHIN_S, shield=True) as limit:
+                is_new = True
                 for one in self._declared:
-                    await self._make(one, send)
+                    if is_new or not one.follows:
+                        is_new = await self._make(one, send)
             if limit.cancelled_caught:
                 self._say(
                     f"partner: {one.what} and what follows is not made: no answer within {_WITHIN_S:g} s"
@@ -119,14 +125,23 @@ class DeclaredResources:
         finally:
             made.set()
 
-    async def _make(self, one: Declaration, send: Callable[[Declaration], Awaitable[Response]]) -> None:
+    async def _make(self, one: Declaration, send: Callable[[Declaration], Awaitable[Response]]) -> bool:
+        """Whether it was made now."""
         try:
             answer = await send(one)
+            while one.follows and _is_in_use(answer):
+                await anyio.sleep(_ASKED_AGAIN_S)
+                answer = await send(one)
         except HttpClientError as error:
             self._say(f"partner: {one.what} could not be made: {error}")
-            return
-        if answer.status != 200 and _THERE_ALREADY.encode() not in answer.body:
+            return False
+        if answer.status != 200 and not _is_in_use(answer):
             self._say(f"partner: {one.what} could not be made: {_reason(answer)}")
+        return answer.status == 200
+
+
+def _is_in_use(answer: Response) -> bool:
+    return answer.status != 200 and _IN_USE.encode() in answer.body
 
 
 def _reason(answer: Response) -> str:

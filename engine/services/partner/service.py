@@ -16,7 +16,9 @@ from urllib.parse import quote, urlsplit
 import orjson
 
 from engine.core.function import Account
+from engine.ports import Clock
 from engine.protocols.aws.router import UNSERVED, CredentialScope, Refuse
+from engine.protocols.aws.signing import MADE_UP, signed
 from engine.protocols.http.client import MAX_ANSWER_BYTES, HttpClientError, HttpConnection, Response
 from engine.protocols.http.message import SERVER_HEADERS, Request, header_block
 from engine.services.partner.declared import Declaration, DeclaredResources
@@ -57,6 +59,7 @@ class Partner:
         account: Account,
         endpoint_url: str | None,
         *,
+        clock: Clock,
         spawn: Callable[..., object],
         say: Callable[[str], None],
         declared: Iterable[Declaration] = (),
@@ -67,12 +70,13 @@ class Partner:
             setting: `moto`, `none`, or the URL of an emulator; None for moto where it is installed.
             account: Whose account id moto answers for.
             endpoint_url: Of the engine's listener for AWS clients, for services inside moto.
+            clock: Of the requests that the engine signs itself.
             spawn: Starts a coroutine function with its arguments.
             say: Takes a line for whoever runs the engine.
             declared: What is made in it before it answers anything else.
         """
         self._setting, self._account, self._endpoint_url = setting, account, endpoint_url
-        self._spawn, self._say = spawn, say
+        self._clock, self._spawn, self._say = clock, spawn, say
         self._moto: MotoProcess | None = None
         self._lost = ""
         self.starts = 0
@@ -157,16 +161,19 @@ class Partner:
 
     async def _make(self, setting: str, one: Declaration) -> Response:
         """The answer to a request by which something is made."""
-        headers = [
-            ("Content-Type", one.content_type),
-            ("X-Amz-Target", one.target),
-            ("Authorization", _authorization("test", self._account.region, one.service)),
-        ]
+        body, region = orjson.dumps(one.members), self._account.region
+        headers = signed(
+            [("Content-Type", one.content_type), ("X-Amz-Target", one.target)],
+            body,
+            host=f"{one.service}.{region}.amazonaws.com",
+            service=one.service,
+            region=region,
+            credentials=MADE_UP,
+            wall_s=self._clock.wall(),
+        )
         connection = await self._to(setting, one.service, MAX_ANSWER_BYTES)
         try:
-            return await connection.request(
-                "POST", "/", headers, orjson.dumps(one.members), timeout_s=_CONNECT_S
-            )
+            return await connection.request("POST", "/", headers, body, timeout_s=_CONNECT_S)
         finally:
             connection.close()
 

@@ -249,7 +249,7 @@ class KinesisPlay(Play):
 
     def prepare(self):
         self.stream = ScriptedStream(self.host.clock.wall)
-        partner = Partner("none", Account(), None, spawn=None, say=None)
+        partner = Partner("none", Account(), None, clock=self.host.clock, spawn=None, say=None)
         access = StreamAccess(
             partner=partner, senders={}, role_of=lambda name: name, client=lambda _: self.stream
         )

@@ -104,6 +104,27 @@ async def test_what_cannot_be_made_is_one_line_and_the_rest_goes_on(answered, li
     assert ["stream 'clicks'", "stream 'kept'", "stream 'kept'", "table 'orders'", "table 'plain'"] == sent
 
 
+@pytest.mark.parametrize(
+    ("first", "sent"),
+    [
+        (answer(200), ["CreateStream", *["IncreaseStreamRetentionPeriod"] * 3]),
+        (answer(400, b'{"__type":"ResourceInUseException"}'), ["CreateStream"]),
+    ],
+    ids=["new", "there already"],
+)
+async def test_what_follows_on_a_stream_waits_for_it_and_is_of_a_new_one(first, sent):
+    """One that is being created refuses its retention; one that was there keeps its own."""
+    said, asked = [], []
+
+    async def send(one):
+        asked.append(one.target.partition(".")[2])
+        return first if len(asked) == 1 else answer(400 if len(asked) < 4 else 200, b"ResourceInUseException")
+
+    await DeclaredResources(declarations({"kept": STREAMS["kept"]}, {}), said.append).make(0, send)
+
+    assert (sent, []) == (asked, said)
+
+
 async def test_a_partner_out_of_reach_is_said():
     """For each."""
     said = []

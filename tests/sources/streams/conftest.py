@@ -18,6 +18,7 @@ from engine.core.function import Account
 from engine.core.invocation import Invocation, Result
 from engine.core.outcome import Status
 from engine.ports import Binding, Host, ServiceRegistry
+from engine.runtime.clock import SystemClock
 from engine.services.partner.service import Partner
 from engine.sources.streams.checkpoint_files import CheckpointFiles
 from engine.sources.streams.checkpoint_saver import CheckpointFolder
@@ -37,7 +38,7 @@ FAILURE = Result(Status.ERROR, b'{"errorType":"E"}')
 
 def no_partner() -> Partner:
     """One that serves nothing."""
-    return Partner("none", Account(), None, spawn=lambda *_: None, say=lambda _: None)
+    return Partner("none", Account(), None, clock=SystemClock(), spawn=lambda *_: None, say=lambda _: None)
 
 
 class StreamRun(NamedTuple):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 
 import engine
@@ -30,6 +32,15 @@ def test_the_table_says_what_each_command_says_of_itself():
         name: command.get_short_help_str(UNLIMITED) for name, command in commands.items()
     }
     assert {name: name for name in COMMANDS} == {name: command.name for name, command in commands.items()}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_help_says_a_word_twice(name):
+    """Once behind itself."""
+    command = getattr(import_module(f"engine.cli.{name}"), name)
+    said = command.get_help(click.Context(command, terminal_width=UNLIMITED))
+
+    assert [] == re.findall(r"\b([a-z]+) \1\b", said)
 
 
 def test_every_module_with_a_command_of_its_name_is_in_the_table():

@@ -118,5 +118,6 @@ def _reading(
             shards={"open": now.shards, "held": now.held_shards, "finished": now.finished_shards},
             blocked=now.blocked,
             deliveries={"delivered": totals.destination_deliveries, "failed": totals.destination_failures},
+            lost_windows=counts.lost_windows,
         ),
     )

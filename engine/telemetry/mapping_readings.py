@@ -23,6 +23,7 @@ class StreamReading(NamedTuple):
         shards: Shards, by state (`label_values.SHARD_STATES`).
         blocked: Shards, or parts of one, whose batch failed or was throttled and is not done with.
         deliveries: Records of discarded batches, by whether they could be delivered.
+        lost_windows: Tumbling windows whose last invocation was given up.
     """
 
     iterator_age_s: float
@@ -32,6 +33,7 @@ class StreamReading(NamedTuple):
     shards: dict[str, int]
     blocked: int
     deliveries: dict[str, int]
+    lost_windows: int
 
 
 class MappingReading(NamedTuple):
@@ -124,6 +126,7 @@ def _sum_of_streams(one: StreamReading | None, other: StreamReading) -> StreamRe
         _added(one.shards, other.shards),
         one.blocked + other.blocked,
         _added(one.deliveries, other.deliveries),
+        one.lost_windows + other.lost_windows,
     )
 
 

@@ -378,6 +378,11 @@ CATALOGUE: Final = (
         "Records of discarded batches that went to an on-failure destination, or could not.",
         lambda f: _of_streams(f, attrgetter("deliveries")),
     ),
+    Metric(
+        "engine_stream_lost_windows_total", "counter", ("function", "source"),
+        "Tumbling windows whose last invocation was given up: nobody has their state.",
+        lambda f: _of_streams(f, attrgetter("lost_windows")),
+    ),
     # Topics and event buses: nothing of it is there before the first delivery
     Metric(
         "engine_bus_deliveries_total", "counter", ("service", "target", "outcome"),

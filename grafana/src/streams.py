@@ -55,12 +55,17 @@ STREAMS: Final = PanelRow(
         ),
         Panel(
             "Records of what was given up",
-            "To on-failure destinations, in an hour; failed: nobody has them.",
+            "To on-failure destinations, in an hour; what failed nobody has, nor lost windows.",
             "timeseries",
             (
                 Query(
                     increase("engine_stream_discard_deliveries_total", by="source,result", over="1h"),
                     "{{source}} {{result}}",
+                ),
+                Query(
+                    increase("engine_stream_lost_windows_total", by="source", over="1h"),
+                    "{{source}} lost windows",
+                    dashed=True,
                 ),
             ),
             width=8,

@@ -22,6 +22,7 @@ def of_stream(source="clicks:hello", *, age_s=0.5, first=1) -> MappingReading:
         shards=counted(SHARD_STATES),
         blocked=next(numbers),
         deliveries=counted(DELIVERY_RESULTS),
+        lost_windows=next(numbers),
     )
     return MappingReading("hello", source, {"polled": 1}, NO_BATCHES, 0, stream=stream)
 
@@ -44,6 +45,7 @@ def test_a_mapping_of_a_stream_shows_what_it_counts(bench):
     assert [16, 17] == [
         at("engine_stream_discard_deliveries_total", ("result", one)) for one in DELIVERY_RESULTS
     ]
+    assert 18 == at("engine_stream_lost_windows_total")
     assert 1 == at("engine_source_records_total", ("result", "polled"))
 
 
@@ -61,4 +63,5 @@ def test_mappings_that_share_a_name_are_added_up():
     both = mappings.read()["hello"]["clicks:hello"].stream
 
     assert (3.0, 11 + 111, 15 + 115) == (both.iterator_age_s, both.bisects, both.blocked)
+    assert 18 + 118 == both.lost_windows
     assert {"delivered": 16 + 116, "failed": 17 + 117} == both.deliveries

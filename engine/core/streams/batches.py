@@ -21,8 +21,11 @@ from engine.core.streams.commands import (
     SendToDestination,
     StreamBatch,
     StreamCommand,
+    StreamNotice,
+    StreamNoticeKind,
 )
 from engine.core.streams.counts import StreamCounts
+from engine.core.streams.destination_record import iso_time
 from engine.core.streams.records import StreamRecord
 from engine.core.streams.settings import StreamSettings
 from engine.core.streams.shard import Shard
@@ -282,6 +285,8 @@ class StreamBatches:
             old = records[:count]
             self._discard(batch, old, DiscardCondition.RECORD_AGE_EXCEEDED, now_s, commands)
             subshard.done_through = old[-1].sequence
+        elif not records:
+            self._discard(batch, (), DiscardCondition.RECORD_AGE_EXCEEDED, now_s, commands)
         batch.records = records[count:]
         if not batch.records:
             self._leave(shard, subshard, batch)
@@ -296,6 +301,14 @@ class StreamBatches:
         by_error: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
         self._counts.discards += 1
+        window = batch.window
+        if not records and window is not None:
+            self._counts.lost_windows += 1
+            text = (
+                f"{batch.shard_id}: the last invocation of the window from {iso_time(window.start_s)} was "
+                f"given up ({condition}): its state is lost"
+            )
+            commands.append(StreamNotice(StreamNoticeKind.WINDOW_LOST, text))
         if self._settings.on_failure and records:
             discarded = DiscardedBatch(
                 shard_id=batch.shard_id,

@@ -186,12 +186,14 @@ class StreamNoticeKind(StrEnum):
     """What is told.
 
     STREAM_GONE: the stream is not there any more; it is looked for from time to time. STREAM_BACK: it is
-    there again and read from its beginning. TRIMMED: records were lost before they were read.
+    there again and read from its beginning. TRIMMED: records were lost before they were read. WINDOW_LOST:
+    the last invocation of a tumbling window was given up.
     """
 
     STREAM_GONE = "stream gone"
     STREAM_BACK = "stream back"
     TRIMMED = "trimmed"
+    WINDOW_LOST = "window lost"
 
 
 class StreamNotice(NamedTuple):

@@ -31,6 +31,7 @@ class StreamCounts:
         discards: Batches given up: records for the destination.
         windows: Tumbling windows ended.
         terminated_windows: Those ended early, because of their state.
+        lost_windows: Those whose last invocation was given up: nobody has their state.
         reads, empty_reads, failed_reads, listings: Calls that were answered.
         trimmed: Reads whose position was no longer kept: records were lost.
         iterator_age_s: Age of the last record of the batch that ended last.
@@ -52,6 +53,7 @@ class StreamCounts:
         "invoked",
         "iterator_age_s",
         "listings",
+        "lost_windows",
         "partial_failures",
         "polled",
         "reads",
@@ -67,7 +69,8 @@ class StreamCounts:
         self.polled = self.filtered = self.invoked = self.failed = self.succeeded = 0
         self.exhausted = self.expired = self.dropped_unseen = self.given_back = self.repeated = 0
         self.batches = self.failed_batches = self.partial_failures = self.bisects = 0
-        self.throttles = self.discards = self.windows = self.terminated_windows = 0
+        self.throttles = self.discards = 0
+        self.windows = self.terminated_windows = self.lost_windows = 0
         self.reads = self.empty_reads = self.failed_reads = self.listings = self.trimmed = 0
         self.iterator_age_s = 0.0
 

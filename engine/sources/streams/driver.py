@@ -29,6 +29,7 @@ from engine.core.streams.commands import (
     SendToDestination,
     StreamBatch,
     StreamCommand,
+    StreamNoticeKind,
 )
 from engine.core.streams.poller import StreamPoller
 from engine.core.streams.records import PositionType, ReadFailure, ShardCheckpoint, StreamPosition
@@ -48,7 +49,7 @@ NOTHING_YET: Final = "No records processed"
 _OK: Final = "OK"
 _PROBLEM: Final = "PROBLEM: Function call failed"
 _QUIET_S: Final = 60.0
-"""How often trouble with a stream is said, at most: it may come and go."""
+"""How often trouble with a stream, or a lost window, is said, at most: it may come and go."""
 _KINDS: Final = {
     Status.SUCCESS: ResultKind.SUCCEEDED,
     Status.THROTTLED: ResultKind.THROTTLED,
@@ -132,7 +133,7 @@ class StreamDriver:
         self._troubled: set[str] = set()
         self._is_invocation_troubled = False
         self._is_said = False
-        self._quiet_until_s = float("-inf")
+        self._quiet_until_s = self._window_quiet_until_s = float("-inf")
         self._starts = Starts(client, by_time=plan.trigger == "kinesis")
         self._timer = Timer(asyncio.get_running_loop(), clock, self._due)
 
@@ -202,8 +203,16 @@ class StreamDriver:
             self._start(self._list, command)
         elif isinstance(command, SendToDestination):
             self._discarded(command.discarded)
-        else:
+        elif command.kind is not StreamNoticeKind.WINDOW_LOST or self._is_next_window_said():
             self._say(f"{self._plan.name}: {command.text}")
+
+    def _is_next_window_said(self) -> bool:
+        """Whether a lost window is said: once in a while; all are counted."""
+        now_s = self._times.now()
+        if now_s < self._window_quiet_until_s:
+            return False
+        self._window_quiet_until_s = now_s + _QUIET_S
+        return True
 
     def _start(self, work: Callable[[Any], Coroutine[Any, Any, None]], command: StreamCommand) -> None:
         if self._group is not None and self._open:

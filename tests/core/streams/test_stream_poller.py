@@ -712,6 +712,24 @@ def test_a_window_has_its_state_and_a_final_invocation() -> None:
     ] == windows(made)
 
 
+@pytest.mark.parametrize("limits", [{"maximum_retry_attempts": 1}, {"maximum_record_age_s": 60}])
+def test_a_window_whose_end_is_given_up_is_told_and_counted(limits: dict[str, Any]) -> None:
+    """Tried too often, or too old: there are no records that a destination could have."""
+
+    def handler(batch: StreamBatch) -> BatchResult:
+        return answer('{"state": {}}') if batch.records else BAD
+
+    made = opened(handler=handler, tumbling_window_s=10, on_failure=True, **limits)
+    put(made, 1)
+    made.run(120)
+    [notice] = made.notices
+
+    assert (1, 1) == (made.poller.counts.windows, made.poller.counts.lost_windows)
+    assert StreamNoticeKind.WINDOW_LOST is notice.kind
+    assert "the window from 2025-12-31T23:58:00Z was given up (" in notice.text
+    assert [] == made.discarded
+
+
 def test_a_record_that_comes_after_the_end_of_its_window_belongs_to_the_next() -> None:
     made = opened(handler=counting, tumbling_window_s=30)
     put(made, 1)

@@ -155,6 +155,24 @@ async def test_a_window_hands_on_its_state(make_stream_site):
         ] == list(first)
 
 
+async def test_a_window_whose_end_is_given_up_is_said_once_a_minute(make_stream_site, failure):
+    """All of them are counted."""
+
+    def act(run):
+        return {"state": {}} if run.records else failure
+
+    async with make_stream_site(act, tumbling_window_s=1, maximum_retry_attempts=0) as site:
+        for _ in range(10):
+            site.put("a")
+            await anyio.sleep(5)
+        [line] = site.said
+
+        assert 9 <= site.entry.counts.lost_windows
+        assert line.startswith(
+            "functions.work: kinesis 's': shardId-000000000000: the last invocation of the"
+        )
+
+
 async def test_throttles_are_no_attempts(make_stream_site):
     """A function without concurrency keeps its batch until it has some."""
     async with make_stream_site(

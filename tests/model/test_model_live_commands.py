@@ -166,7 +166,7 @@ def test_a_stream_is_measured_to_its_end(streams):
     }
 
     assert 0.04 < found["awaited"]["sizes"][0]["p50_s"]
-    assert found["awaited"]["cpu_share"] < 0.5 < found["pieces"]["cpu_share"]
+    assert found["awaited"]["cpu_share"] < found["pieces"]["cpu_share"]
 
 
 @pytest.mark.parametrize(

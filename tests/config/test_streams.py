@@ -130,7 +130,8 @@ Resources:
       Handler: orders.handler
       CodeUri: src
       Runtime: python3.12
-      Environment: {Variables: {CONSUMER: !Ref Reader}}
+      Environment:
+        Variables: {CONSUMER: !Ref Reader, NAME: !GetAtt Reader.ConsumerName, OF: !GetAtt Reader.StreamARN}
       Events:
         ByName: {Type: Kinesis, Properties: {Stream: !Ref Reader, StartingPosition: LATEST}}
         ByArn: {Type: Kinesis, Properties: {Stream: !GetAtt Reader.ConsumerARN, StartingPosition: LATEST}}
@@ -146,7 +147,9 @@ def test_a_consumer_of_a_template_is_served_as_its_stream(template):
     arn = "arn:aws:kinesis:us-east-1:000000000000:stream/Clicks/consumer/reader"
 
     assert ["Clicks"] * 3 == [binding.settings.stream for binding in config.bindings["kinesis"]]
-    assert {"CONSUMER": arn} == config.functions[0].environment
+    assert {"CONSUMER": arn, "NAME": "reader", "OF": arn.partition("/consumer")[0]} == config.functions[
+        0
+    ].environment
     assert () == config.warnings
     assert "Clicks" == KinesisEvent(stream=arn).stream_name
 

@@ -260,7 +260,7 @@ class Resolver:
         """What `Ref` gives of a resource."""
         kind, properties = self._resource(logical)
         if kind == STREAM_CONSUMER:
-            return self._consumer_arn(logical, properties, depth)
+            return self._of_consumer(logical, "ConsumerARN", depth)
         if kind in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
             place = (*self._prefix, "Resources", logical, "Properties")
             function = text(self.value(properties.get("FunctionName"), (*place, "FunctionName")))
@@ -272,14 +272,16 @@ class Resolver:
         name = self.physical_name(logical)
         return expanded(f"sns:{name}", self._account) if kind == TOPIC else name
 
-    def _consumer_arn(self, logical: str, properties: Mapping[str, Any], depth: int) -> str:
-        """Without the time at its end, which is known once there is the consumer."""
-        place = (*self._prefix, "Resources", logical, "Properties")
-        stream, name = (
-            text(self.value(properties.get(key), (*place, key), depth))
-            for key in ("StreamARN", "ConsumerName")
-        )
-        return f"{stream}/consumer/{name}"
+    def _of_consumer(self, logical: str, attribute: str, depth: int) -> str:
+        """An attribute of a stream's consumer; its ARN without the time at its end, which AWS draws."""
+        if attribute == "ConsumerARN":
+            stream, name = (self._of_consumer(logical, key, depth) for key in ("StreamARN", "ConsumerName"))
+            return f"{stream}/consumer/{name}"
+        if attribute not in ("StreamARN", "ConsumerName"):
+            raise _Unknown(f"{logical}.{attribute}")
+        _, properties = self._resource(logical)
+        place = (*self._prefix, "Resources", logical, "Properties", attribute)
+        return text(self.value(properties.get(attribute), place, depth))
 
     def _referable(self, logical: str, attribute: str) -> str:
         """`!Ref Function.Alias` and `.Version`: what SAM makes of AutoPublishAlias."""
@@ -326,8 +328,8 @@ class Resolver:
         kind = _kind(self.resources.get(logical))
         if kind in ("AWS::Lambda::Alias", "AWS::Lambda::Version") and attribute.endswith("Arn"):
             return self._reference(logical, depth)
-        if kind == STREAM_CONSUMER and attribute == "ConsumerARN":
-            return self._reference(logical, depth)
+        if kind == STREAM_CONSUMER:
+            return self._of_consumer(logical, attribute, depth)
         known = KINDS.get(kind)
         if known is None or known.service is None or attribute not in _ATTRIBUTES:
             raise _Unknown(f"{logical}.{attribute}")

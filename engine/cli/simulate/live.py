@@ -12,7 +12,7 @@ from engine.app import Engine
 from engine.cli.event_option import Events, events_of
 from engine.cli.model_options import refuse
 from engine.cli.options import run
-from engine.cli.tune.measure import Measured, watch
+from engine.cli.tune.measure import Measured, taken, watch
 from engine.core.function import Account, Function
 from engine.core.late_dataclass import dataclass
 from engine.core.outcome import Outcome, Status
@@ -107,5 +107,5 @@ async def _send_all(
         running = []
         for one_s in at_s:
             await asyncio.sleep(max(0.0, began_s + one_s - clock.now()))
-            running.append(calls.create_task(engine.invoke(function.name, events())))
+            running.append(calls.create_task(taken(engine, function.name, events())))
     return [task.result() for task in running]

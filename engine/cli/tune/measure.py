@@ -178,12 +178,16 @@ def _run(took_s: float, cpu_s: float) -> HandlerRun:
     return HandlerRun(min(cpu_s, took_s), max(0.0, took_s - cpu_s))
 
 
-async def _invoke(engine: Engine, name: str, payload: Any) -> Outcome:
-    """The outcome when its response, which may be a stream, has been taken to its end."""
+async def taken(engine: Engine, name: str, payload: Any) -> Outcome:
+    """The outcome when the response, which may be a stream, has been taken to its end."""
     async with engine.stream(name, payload) as pieces:
         async for _ in pieces:
             pass
-    outcome = pieces.outcome
+    return pieces.outcome
+
+
+async def _invoke(engine: Engine, name: str, payload: Any) -> Outcome:
+    outcome = await taken(engine, name, payload)
     if outcome.status is not Status.SUCCESS:
         raise HandlerFails(outcome.status.value, str((outcome.error or {}).get("errorMessage", "")))
     return outcome

@@ -103,7 +103,7 @@ class EmfTap:
             return self._observe(one, one.handler_bytes, BYTES_BOUNDS, reading, _BYTES[unit])
         kept = one.handler_counts if unit == "Count" else one.handler_values
         metrics = kept.get(reading.namespace, {})
-        if reading.metric not in metrics and not self._room(one):
+        if reading.metric not in metrics and not self._has_room():
             return False
         value = reading.values[-1]
         if unit == "Count":  # a counter does not fall, whatever a handler says
@@ -121,19 +121,16 @@ class EmfTap:
     ) -> bool:
         histogram = kept.get(reading.namespace, {}).get(reading.metric)
         if histogram is None:
-            if not self._room(one):
+            if not self._has_room():
                 return False
             histogram = kept.setdefault(reading.namespace, {})[reading.metric] = Histogram(bounds)
         for value in reading.values:
             histogram.observe(value * factor)
         return True
 
-    def _room(self, one: FunctionStats) -> bool:
-        """Whether there is room for another series; if so it is taken."""
-        if sum(map(_series, self._stats.functions.values())) >= self._cap:
-            return False
-        one.children += 1
-        return True
+    def _has_room(self) -> bool:
+        """Whether there is room for another series."""
+        return sum(map(_series, self._stats.functions.values())) < self._cap
 
 
 def readings(text: str) -> Iterator[Reading]:

@@ -232,18 +232,29 @@ class _Column:
         described = [(one, one.function, tuple(one.mappings)) for one in functions]
         if described != self._described:  # one came or went, or shows other labels
             self._blocks.clear()
-            self._described, self._shape = described, None
-        shape = [one.children for one in functions]
-        if shape != self._shape:  # else what was rendered for it still fits
-            trees = [
-                [(one.function.name, read(one)) for one in functions] if (read := metric.of_function) else []
-                for metric in CATALOGUE
-            ]
-            self._render(trees)
-            self._shape = shape
+            self._described, self._sections = described, []
+        if not self._fill(functions, text_of):
+            self._render(
+                [
+                    [(one.function.name, read(one)) for one in functions]
+                    if (read := metric.of_function)
+                    else []
+                    for metric in CATALOGUE
+                ]
+            )
+            self._fill(functions, text_of)
+
+    def _fill(self, functions: list[FunctionStats], text_of: Callable[[float], bytes]) -> bool:
+        """Show the numbers in what is rendered. False: something of them is shown for the first time."""
+        if not self._sections:
+            return False
         for index, (metric, section) in enumerate(zip(CATALOGUE, self._sections, strict=True)):
             if section is not None and not (metric.fixed and section.text):
-                self.texts[index] = section.filled(leaves(metric, functions), text_of)
+                numbers = leaves(metric, functions)
+                if len(numbers) != section.size:  # until functions change, they only become more
+                    return False
+                self.texts[index] = section.filled(numbers, text_of)
+        return True
 
     def show_trees(
         self, label: str | None, trees: Mapping[str, Tree], text_of: Callable[[float], bytes]
@@ -317,13 +328,15 @@ class _Section:
     """All lines of one metric in a column.
 
     Attributes:
+        size: How many numbers, or histograms, they show.
         text: What they were on the last page.
     """
 
-    __slots__ = ("_bodies", "_parts", "_seen", "text")
+    __slots__ = ("_bodies", "_parts", "_seen", "size", "text")
 
     def __init__(self, blocks: Sequence[_Block]) -> None:
         before = [text for block in blocks for text in block.texts]
+        self.size = len(before)
         self._bodies = [body for block in blocks for body in block.bodies]
         self._parts = [b""] * (2 * len(before))  # text and value in turn
         self._parts[::2] = before

@@ -130,7 +130,6 @@ class FunctionStats:
         "async_age",
         "asynchronous",
         "blocked_s",
-        "children",
         "cold_starts",
         "cpu_got_s",
         "cpu_promised_s",
@@ -184,7 +183,6 @@ class FunctionStats:
     ) -> None:
         self._first_number = first_number
         self.ledger = Ledger(rate, function.memory_mb)
-        self.children = 0
         self.triggers: dict[str, TriggerStats] = {}
         self.latencies: dict[str, Histogram] = {}
         self.duration = TracedHistogram(HANDLER_BOUNDS_S)
@@ -255,7 +253,6 @@ class FunctionStats:
         name = name if name in TRIGGERS else OTHER
         known = self.triggers.get(name)
         if known is None:
-            self.children += 1
             known = self.triggers[name] = TriggerStats()
         return known
 
@@ -266,7 +263,6 @@ class FunctionStats:
 
     def latency(self, name: str) -> Histogram:
         """The latencies of a trigger, from now on shown."""
-        self.children += 1
         trigger = self.trigger(name)
         trigger.latency = self.latencies[name if name in TRIGGERS else OTHER] = Histogram(HANDLER_BOUNDS_S)
         return trigger.latency
@@ -280,21 +276,18 @@ class FunctionStats:
     def use_memory(self, used_mb: int) -> None:
         """Count an invocation whose peak memory could be measured."""
         if self.memory_used is None:
-            self.children += 1
             self.memory_used = Histogram(RATIO_BOUNDS)
         self.memory_used.observe(used_mb / self.function.memory_mb)
 
     def came_from_zero(self, took_s: float) -> None:
         """Count an event that found no environment."""
         if self.from_zero is None:
-            self.children += 1
             self.from_zero = Histogram(FROM_ZERO_BOUNDS_S)
         self.from_zero.observe(took_s)
 
     def stream_began(self, after_s: float) -> None:
         """Count a streamed response, which began so long after its event was received."""
         if self.first_byte is None:
-            self.children += 2
             self.first_byte = Histogram(FIRST_BYTE_BOUNDS_S)
         self.first_byte.observe(after_s)
 
@@ -312,14 +305,12 @@ class FunctionStats:
     def counts(self) -> AsyncCounts:
         """What becomes of asynchronous events, from now on shown."""
         if self.asynchronous is None:
-            self.children += 1
             self.async_age = Histogram(ASYNC_AGE_BOUNDS_S)
             self.asynchronous = AsyncCounts(self.async_age.observe)
         return self.asynchronous
 
     def count_durable(self, counts: DurableCounting) -> None:
         """Show what its durable executions count."""
-        self.children += 1
         self.durable = counts
         self.durable_took = Histogram(DURABLE_BOUNDS_S)
         counts.took = self.durable_took.observe

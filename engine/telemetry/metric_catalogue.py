@@ -35,7 +35,7 @@ from engine.telemetry.stats import Stats
 Tree = float | Histogram | Mapping[str, "Tree"]
 """What a metric reads as: one value, or a dict for each further label, outermost label first.
 
-An empty mapping: there is nothing to show yet. Whoever adds to one later counts it in `children`.
+An empty mapping: there is nothing to show yet. What was shown once is shown until the function goes.
 """
 
 Kind = Literal["counter", "gauge", "histogram"]

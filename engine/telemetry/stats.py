@@ -373,7 +373,6 @@ class Stats:
         stats = self.functions.get(function)
         if stats is not None:
             reasons = stats.scale_events[direction]
-            stats.children += reason not in reasons
             reasons[reason] = reasons.get(reason, 0) + 1
 
     def wanted(self, function: str, count: int, /) -> None:

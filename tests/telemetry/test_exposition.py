@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import DuplicateTimeseries
 
-from engine.core.engine_events import Initialised
+from engine.core.engine_events import CpuMeasured, Initialised
 from engine.core.outcome import Status
 from engine.telemetry.collector import StatsCollector
 from engine.telemetry.exposition import Exposition, Format, choose_format
@@ -163,6 +163,35 @@ def test_the_page_follows_functions_and_triggers_that_come_and_go(bench):
     assert 1 == with_both[received, (("function", "hello"), ("trigger", "schedule"))]
     assert 1 == after[received, (("function", "late"), ("trigger", "replay"))]
     assert not [key for key in after if ("function", "hello") in key[1]]
+    assert series(parse_text(generate_latest(registry).decode())) == after
+
+
+MEASURED = CpuMeasured(
+    function="hello", got_s=0.1, promised_s=0.2, environments=1, memory_mb=128, fit=2, worse=False
+)
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        lambda bench: bench.run(trigger="schedule"),
+        lambda bench: bench.run(max_memory_mb=20),
+        lambda bench: bench.stats.noticed(MEASURED),
+        lambda bench: bench.stats.scaled("hello", "down", "shortage"),
+        lambda bench: bench.stats.came_from_zero("hello", 0.1),
+        lambda bench: bench.stats.first_byte("hello", 0.1),
+        lambda bench: bench.stats.functions["hello"].counts(),
+    ],
+    ids=["trigger", "memory", "CPU", "scaling", "from zero", "streaming", "asynchronous"],
+)
+def test_what_is_shown_for_the_first_time_is_on_the_next_page(bench, happens):
+    """Alone, and after the page was made: nothing else makes it be rendered anew."""
+    writer, registry = exposition(bench)
+    before = series(parse_text(writer.page()[1].decode()))
+    happens(bench)
+    after = series(parse_text(writer.page()[1].decode()))
+
+    assert after.keys() > before.keys()
     assert series(parse_text(generate_latest(registry).decode())) == after
 
 

@@ -136,7 +136,6 @@ def test_a_report_that_cannot_be_written_is_said_before_anything_starts(report):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_the_demo_keeps_its_promises(tmp_path):
     """From zero to a thousand and back, in one command that ends by itself and leaves nothing running."""
     token = uuid.uuid4().hex

@@ -156,7 +156,6 @@ def ended(process, text, timeout=100):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)  # several programs, one after the other
 @pytest.mark.parametrize("block", ALONE)
 def test_every_command_line_runs_as_it_stands(block, reader, server):
     """To its end, with exit code 0; a server until it is ready and told to stop, on free ports.
@@ -207,7 +206,6 @@ def stopped(start, command, server):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)  # several programs, one after the other
 @pytest.mark.parametrize("block", WITH_A_SERVER)
 def test_clients_are_answered_as_the_pages_say(block, reader, server):
     """curl and the AWS CLI, against the server that the README starts."""
@@ -262,7 +260,6 @@ def test_the_aws_cli_is_always_told_where_to_go():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)  # several programs, one after the other
 def test_the_workflow_of_the_guide_runs(reader):
     """GitHub's own form as far as this machine can hold it, and every `run` line to its end."""
     page = ROOT / "docs" / "guides" / "ci.md"

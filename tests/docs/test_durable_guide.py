@@ -10,7 +10,7 @@ import pytest
 
 from tests.docs.pages import ITS_OWN_SERVER, ROOT, at, blocks, printed_by, serving
 
-pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real_time, pytest.mark.slow]
 
 PAGE = ROOT / "docs" / "guides" / "durable.md"
 URL = "http://127.0.0.1:4566"

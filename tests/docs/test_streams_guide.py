@@ -10,7 +10,7 @@ import pytest
 from tests.docs.pages import ITS_OWN_SERVER, ROOT, at, blocks, printed_by, serving, write_files
 
 pytest.importorskip("moto")
-pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real_time, pytest.mark.slow]
 
 PAGE = ROOT / "docs" / "guides" / "streams.md"
 ADMIN = "http://127.0.0.1:9464"

@@ -18,7 +18,6 @@ EXAMPLES = [
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)  # mypy computes for long on a busy machine
 def test_examples_pass_mypy_strict(tmp_path):
     """Each a module of its own, checked by the settings of this repository, which are strict."""
     files = {}

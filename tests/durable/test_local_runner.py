@@ -24,7 +24,6 @@ COMPARED: Final = (
 pytestmark = [
     pytest.mark.real_time,
     pytest.mark.slow,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
 

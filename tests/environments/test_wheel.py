@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.real_time, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real_time, pytest.mark.slow]
 
 
 def run(*command: str | Path, cwd: Path) -> str:

@@ -25,7 +25,6 @@ from grafana.src.variables import filled
 pytestmark = [
     pytest.mark.real_time,
     pytest.mark.slow,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(PROMETHEUS is None, reason="prometheus is not installed"),
 ]
 

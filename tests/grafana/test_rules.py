@@ -11,7 +11,6 @@ from grafana.src.rules import documents
 
 pytestmark = [
     pytest.mark.real_time,
-    pytest.mark.timeout(300),  # promtool computes for long on a busy machine
     pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed"),
 ]
 

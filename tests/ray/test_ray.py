@@ -13,7 +13,7 @@ import pytest
 from tests.network_namespaces import Node
 from tests.ray.ray_cluster import BIN, HEAD, LIMIT_S, ONE_AGENT, PORT, Cluster, Engine, listens, until
 
-pytestmark = [pytest.mark.real_time, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.real_time
 
 APP = "app=app.handler --timeout-s 50"
 FREE = [f"--{listener} 127.0.0.1:0" for listener in ("http", "aws", "admin")]

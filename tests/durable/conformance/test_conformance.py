@@ -11,7 +11,6 @@ from tests.durable.conformance.served import served
 pytestmark = [
     pytest.mark.real_time,
     pytest.mark.slow,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
 

@@ -32,6 +32,7 @@ from engine.telemetry.exposition import Exposition
 from engine.telemetry.function_stats import Levels
 from engine.telemetry.mapping_readings import MappingReading
 from engine.telemetry.stats import Stats
+from engine.version import build
 
 FUNCTIONS = 200
 CALLS = 50_000
@@ -43,8 +44,8 @@ assert SHEET is not None
 RATE = rate(SHEET, 128, "x86_64")
 
 
-def main() -> int:
-    """Measure and print."""
+def main(calls: int = CALLS, scrapes: int = SCRAPES) -> int:
+    """Measure with so many of each, and print."""
     stats = _stats()
     warm = _pair(7, duration_s=0.0123, queue_wait_s=0.00004)
     cold = _pair(7, duration_s=0.0123, queue_wait_s=0.15, init_s=0.1)
@@ -52,12 +53,12 @@ def main() -> int:
 
     def per_invocation(pair: tuple[Invocation, Outcome]) -> float:
         names = {"began": stats.began, "ended": stats.ended, "invocation": pair[0], "outcome": pair[1]}
-        return _best_ns("began(invocation); ended(invocation, outcome, None)", names)
+        return _best_ns("began(invocation); ended(invocation, outcome, None)", names, calls)
 
     report = {
         "metrics_ns_per_invocation": per_invocation(warm),
         "metrics_ns_per_cold_invocation": per_invocation(cold),
-        "ledger_ns_per_invocation": _best_ns("add(13, 12300)", {"add": ledger.add}),
+        "ledger_ns_per_invocation": _best_ns("add(13, 12300)", {"add": ledger.add}, calls),
     }
     _busy(stats)
     registry = CollectorRegistry()
@@ -68,7 +69,9 @@ def main() -> int:
     first_ms = _once_ms(exposition.page)
     page = exposition.page()[1]
     with GcTuning():  # as the engine runs
-        some, all_of_them = (list(_scrapes(stats, exposition, busy)) for busy in (FUNCTIONS // 10, FUNCTIONS))
+        some, all_of_them = (
+            list(_scrapes(stats, exposition, busy, scrapes)) for busy in (FUNCTIONS // 10, FUNCTIONS)
+        )
     report |= {
         "scrape_functions": FUNCTIONS,
         "scrape_lines": page.count(b"\n"),
@@ -82,8 +85,8 @@ def main() -> int:
 
 
 def _stats() -> Stats:
-    build = {"version": "0", "python": sys.version.split()[0], "event_loop": "none"}
-    stats = Stats(sheet=SHEET, account_limit=1000, build=build, clock=SystemClock(), later=lambda *_: None)
+    about = {"version": "0", "python": sys.version.split()[0], "event_loop": "none", "build": build()}
+    stats = Stats(sheet=SHEET, account_limit=1000, build=about, clock=SystemClock(), later=lambda *_: None)
     stats.mappings.watch(_mappings)
     for number in range(FUNCTIONS):
         function = Function(f"function-{number}", handler="module.handler")
@@ -128,9 +131,9 @@ def _busy(stats: Stats) -> None:
         counts.aged(0.5)
 
 
-def _scrapes(stats: Stats, exposition: Exposition, busy: int) -> Iterator[float]:
+def _scrapes(stats: Stats, exposition: Exposition, busy: int, scrapes: int) -> Iterator[float]:
     """Milliseconds of each of some scrapes; before each so many functions did something."""
-    for scrape in range(SCRAPES):
+    for scrape in range(scrapes):
         for number in range(busy):
             invocation, outcome = _pair(
                 number, duration_s=0.001 * scrape + 0.00001 * number, queue_wait_s=0.0001
@@ -140,9 +143,9 @@ def _scrapes(stats: Stats, exposition: Exposition, busy: int) -> Iterator[float]
         yield _once_ms(exposition.page)
 
 
-def _best_ns(statement: str, names: dict[str, object]) -> float:
+def _best_ns(statement: str, names: dict[str, object], calls: int) -> float:
     timer = timeit.Timer(statement, globals=names)
-    return round(min(timer.repeat(REPEATS, CALLS)) / CALLS * 1e9, 1)
+    return round(min(timer.repeat(REPEATS, calls)) / calls * 1e9, 1)
 
 
 def _once_ms(call: Callable[[], object]) -> float:

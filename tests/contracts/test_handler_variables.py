@@ -10,7 +10,7 @@ import pytest
 from engine import Function
 
 LOOKS = """
-import _thread, concurrent.futures, multiprocessing, os, subprocess, sys, threading
+import _thread, concurrent.futures, multiprocessing, os, subprocess, sys, tempfile, threading
 
 def look():
     seen = {os.environ["TABLE"], os.getenv("TABLE"), os.environb[b"TABLE"].decode(), {**os.environ}["TABLE"]}
@@ -55,7 +55,7 @@ def read(opened):
 
 def everywhere():
     os.environ["WRITTEN"] = "by-" + os.environ["TABLE"]
-    file = os.path.join(os.environ["LAMBDA_TASK_ROOT"], "of-" + os.environ["TABLE"])
+    _, file = tempfile.mkstemp(dir=os.environ["LAMBDA_TASK_ROOT"])  # of this invocation: two run at a time
     os.system(f"({SHELL}) > {file}")
     return {
         "import": IMPORTED + [os.environ["WRITTEN"]],

@@ -41,7 +41,7 @@ from engine.telemetry.label_values import (
     START_KINDS,
     THROTTLE_REASONS,
 )
-from engine.telemetry.mapping_readings import MappingReading
+from engine.telemetry.mapping_readings import MappingReading, StreamReading
 from engine.telemetry.recent_invocations import KEPT
 
 _GB: Final = 1_000_000_000
@@ -164,6 +164,7 @@ class FunctionStats:
         "scale_events",
         "starts",
         "streamed_bytes",
+        "streams",
         "successes_to_keep",
         "threads_abandoned",
         "throttles",
@@ -198,6 +199,7 @@ class FunctionStats:
         self.durable: DurableCounting | None = None
         self.durable_took: Histogram | None = None
         self.mappings: Mapping[str, MappingReading] = {}
+        self.streams: Mapping[str, StreamReading] = {}  # of those mappings that read one
         self.provisioned_gb_s = 0.0
         self._provisioned_since_s = now_s
         self.scale_events = {

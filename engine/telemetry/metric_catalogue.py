@@ -119,7 +119,8 @@ def _oldest(one: FunctionStats) -> Mapping[str, float]:
 
 def _of_streams(one: FunctionStats, read: Callable[[StreamReading], Tree]) -> Mapping[str, Tree]:
     """By mapping; nothing for those that read no stream."""
-    return {name: read(found.stream) for name, found in one.mappings.items() if found.stream is not None}
+    streams = one.streams
+    return {name: read(found) for name, found in streams.items()} if streams else {}
 
 
 CATALOGUE: Final = (

@@ -211,7 +211,8 @@ class Stats:
         one.now = one.levels()
         if one.limits["provisioned"]:
             one.provision(one.function, self._now())
-        one.mappings = readings.get(one.function.name, {})
+        one.mappings = found = readings.get(one.function.name, {})
+        one.streams = {name: of.stream for name, of in found.items() if of.stream is not None}
 
     @property
     def labelled(self) -> list[FunctionStats]:

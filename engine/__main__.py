@@ -94,10 +94,9 @@ def _is_output_lost() -> bool:
     except ValueError:  # it is closed
         return False
     except OSError as error:
+        # What is left would fail once more while Python ends, with an exit code of its own.
         nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(
-            nothing, 1
-        )  # what is left would fail once more while Python ends, with an exit code of its own
+        os.dup2(nothing, 1)
         os.close(nothing)
         if error.errno != errno.EPIPE:
             _say(f"standard output: {error.strerror}")

@@ -145,10 +145,13 @@ def _typed(model: ServiceModel, shape: Node, value: Any) -> Any:
             }
         case "integer" | "long":
             return _complete(kind, value)
-        case "float" | "double" | "timestamp":  # a timestamp of a body is seconds since the Unix epoch
+        case "float" | "double":
             if type(value) not in (int, float):
                 _wrong_type(value, kind)
-            return float(value) if kind != "timestamp" else value
+            return float(value)
+        case "timestamp":  # of a body: seconds since the Unix epoch
+            if type(value) not in (int, float):
+                _wrong_type(value, kind)
         case "boolean":
             if type(value) is not bool:
                 _wrong_type(value, kind)

@@ -20,7 +20,7 @@ ENABLED: Final = "ENABLED"
 DISABLED: Final = "DISABLED"
 
 _INPUTS: Final = ("Input", "InputPath", "InputTransformer")
-_KINDS: Final[Mapping[str, TargetKind]] = {"lambda": "lambda", "sqs": "sqs", "sns": "sns", "events": "events"}
+KINDS: Final[Mapping[str, TargetKind]] = {"sqs": "sqs", "lambda": "lambda", "sns": "sns", "events": "events"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ def read_target(document: Document) -> RuleTarget:
     parts = target_of(arn)
     if parts is None:
         raise invalid(f"Parameter {arn} is not valid. Reason: Provided Arn is not in correct format.")
-    kind = _KINDS.get(parts.service, "other")
+    kind = KINDS.get(parts.service, "other")
     group = document.get("SqsParameters", {}).get("MessageGroupId")
     if parts.service == "sqs" and parts.resource.endswith(".fifo") and group is None:
         raise invalid(f"Parameter(s) SqsParameters must be specified for target: {target_id}.")

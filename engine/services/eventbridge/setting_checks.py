@@ -6,7 +6,6 @@ to process undelivered events".
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from engine.core.destinations import expanded, target_of
 from engine.core.function import Account
 from engine.protocols.aws.service_model import service_model
 from engine.protocols.aws.validation import violations
+from engine.services.eventbridge.rules import KINDS
 from engine.services.eventbridge.settings import (
     RULE_NAME,
     BusSettings,
@@ -22,11 +22,10 @@ from engine.services.eventbridge.settings import (
     RuleTargetSettings,
     bus_name,
     rule_members,
-    rule_name,
+    rule_names,
 )
 
 Key = tuple[str | int, ...]
-_SHORT: tuple[str, ...] = ("sqs", "lambda", "sns", "events")
 
 
 def bus_problems(
@@ -54,11 +53,10 @@ def name_clashes(
     rules: Mapping[str, RuleSettings], events: Iterable[tuple[Key, EventBridgeEvent]]
 ) -> Iterator[tuple[Key, str]]:
     """Events of functions, by their places, whose rules have the name of one in the table `rules`."""
-    counts: Counter[str] = Counter()
-    for place, settings in events:
-        function = str(place[1])
-        counts[function] += 1
-        name, bus = rule_name(settings, function, counts[function]), bus_name(settings.bus)
+    found = list(events)
+    names = rule_names((str(place[1]), settings) for place, settings in found)
+    for name, (place, settings) in zip(names, found, strict=True):
+        bus = bus_name(settings.bus)
         if name in rules and bus_name(rules[name].bus) == bus:
             yield (*place, "name"), f"there is a rule {name!r} on bus {bus!r} already, of the table rules"
 
@@ -83,8 +81,8 @@ def _target_problems(
     short, colon, _ = target.to.partition(":")
     if parts is None:
         yield (*place, "to"), f"{target.to!r} is neither an ARN nor a name"
-    elif colon and short not in ("arn", *_SHORT):
-        known = ", ".join(f"{one}:NAME" for one in _SHORT)
+    elif colon and short not in ("arn", *KINDS):
+        known = ", ".join(f"{one}:NAME" for one in KINDS)
         yield (*place, "to"), f"{target.to!r} is neither an ARN nor one of {known}"
     elif parts.service == "sqs" and parts.resource.endswith(".fifo") and target.message_group is None:
         yield (*place, "message_group"), "is required: a FIFO queue takes no message without one (AWS)"

@@ -6,6 +6,8 @@ Source of the bounds: EventBridge API reference, "PutRule", "Target", "RetryPoli
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final, Literal
 
 from engine.core.destinations import expanded, target_of
@@ -218,9 +220,12 @@ class BusSettings(SettingsTable):
     tags: dict[str, str] = fresh(dict)
 
 
-def rule_name(settings: EventBridgeEvent, function: str, number: int) -> str:
-    """The name of the rule of a function's event, the `number`th of that type."""
-    return settings.name or f"{function[:56]}-{number}"
+def rule_names(events: Iterable[tuple[str, EventBridgeEvent]]) -> Iterator[str]:
+    """The names of the rules of events, each with its function: given, or numbered by function."""
+    counts: Counter[str] = Counter()
+    for function, settings in events:
+        counts[function] += 1
+        yield settings.name or f"{function[:56]}-{counts[function]}"
 
 
 def rule_members(name: str, settings: EventBridgeEvent | RuleSettings, bus: str) -> dict[str, Any]:

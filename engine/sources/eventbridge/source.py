@@ -14,7 +14,7 @@ from engine.ports import Binding, EventSource, Finding, Host, SettingsModel, Sin
 from engine.protocols.aws.errors import ServiceError
 from engine.services.eventbridge.service import EventBridgeService
 from engine.services.eventbridge.setting_checks import refusals
-from engine.services.eventbridge.settings import EventBridgeEvent, bus_name, rule_name
+from engine.services.eventbridge.settings import EventBridgeEvent, bus_name, rule_names
 
 
 class EventBridgeSource:
@@ -75,10 +75,4 @@ def _target(binding: Binding, account: Account) -> dict[str, Any]:
 
 def _names(bindings: Sequence[Binding]) -> list[str]:
     """Names of the rules."""
-    counts: dict[str, int] = {}
-    names = []
-    for binding in bindings:
-        function = binding.function.name
-        counts[function] = counts.get(function, 0) + 1
-        names.append(rule_name(cast("EventBridgeEvent", binding.settings), function, counts[function]))
-    return names
+    return list(rule_names((one.function.name, cast("EventBridgeEvent", one.settings)) for one in bindings))
